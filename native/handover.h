@@ -1,0 +1,92 @@
+/*
+ * handover's native floor: the system calls and nothing else.
+ *
+ * Every function that JavaScript sees returns >= 0, or -errno. No exception is thrown for a
+ * system error, EINTR never escapes, and no argument is checked here beyond what memory safety
+ * needs: src/syscalls/ is the only caller and has already checked the rest.
+ */
+#ifndef HANDOVER_H
+#define HANDOVER_H
+
+#include <errno.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* The kernel's own bound on descriptors in one message (SCM_MAX_FD); 254 give EINVAL. */
+#define DESCRIPTORS_PER_MESSAGE_MAX 253
+
+/*
+ * An address as it crosses into JavaScript, 24 bytes:
+ * family u8 (0 none, 1 UNIX, 4, 6) | 0 u8 | port u16 | scope id u32 | address 16 bytes.
+ * Numbers are in host order; an IPv4 address takes the first 4 of the 16 bytes.
+ */
+#define ADDRESS_BYTES 24
+
+/* A view into the memory of a typed array. Valid until the call into JavaScript returns. */
+typedef struct {
+  void *data;
+  size_t length; /* in elements */
+} view;
+
+/* argument.c-sized helpers, inline because every function uses them */
+static inline int arguments(napi_env env, napi_callback_info info, size_t wanted, napi_value *out) {
+  size_t count = wanted;
+  if (napi_get_cb_info(env, info, &count, out, NULL, NULL) != napi_ok || count < wanted) return -EINVAL;
+  return 0;
+}
+
+static inline int32_t int_argument(napi_env env, napi_value value) {
+  int32_t number = -1;
+  if (napi_get_value_int32(env, value, &number) != napi_ok) return -1;
+  return number;
+}
+
+static inline bool view_argument(napi_env env, napi_value value, napi_typedarray_type type, view *out) {
+  napi_typedarray_type actual;
+  bool typed = false;
+  if (napi_is_typedarray(env, value, &typed) != napi_ok || !typed) return false;
+  if (napi_get_typedarray_info(env, value, &actual, &out->length, &out->data, NULL, NULL) != napi_ok) return false;
+  return actual == type;
+}
+
+static inline napi_value result(napi_env env, int64_t number) {
+  napi_value value = NULL;
+  napi_create_int64(env, number, &value);
+  return value;
+}
+
+/* True when [offset, offset + count) lies inside a view of `length` elements. */
+static inline bool within(int32_t offset, int32_t count, size_t length) {
+  return offset >= 0 && count >= 0 && (size_t)offset + (size_t)count <= length;
+}
+
+void encode_address(const struct sockaddr_storage *from, socklen_t length, uint8_t *record);
+int close_on_exec_nonblocking(int descriptor);
+
+napi_value handover_address_text(napi_env, napi_callback_info);
+napi_value handover_socket(napi_env, napi_callback_info);
+napi_value handover_socketpair(napi_env, napi_callback_info);
+napi_value handover_bind(napi_env, napi_callback_info);
+napi_value handover_bind_path(napi_env, napi_callback_info);
+napi_value handover_connect_path(napi_env, napi_callback_info);
+napi_value handover_listen(napi_env, napi_callback_info);
+napi_value handover_getsockname(napi_env, napi_callback_info);
+napi_value handover_getpeername(napi_env, napi_callback_info);
+napi_value handover_getsockopt(napi_env, napi_callback_info);
+napi_value handover_setsockopt(napi_env, napi_callback_info);
+napi_value handover_close(napi_env, napi_callback_info);
+napi_value handover_close_many(napi_env, napi_callback_info);
+napi_value handover_dup(napi_env, napi_callback_info);
+napi_value handover_set_close_on_exec(napi_env, napi_callback_info);
+napi_value handover_poll(napi_env, napi_callback_info);
+napi_value handover_accept(napi_env, napi_callback_info);
+napi_value handover_send_rights(napi_env, napi_callback_info);
+napi_value handover_recv_rights(napi_env, napi_callback_info);
+napi_value handover_watch_open(napi_env, napi_callback_info);
+napi_value handover_watch_update(napi_env, napi_callback_info);
+napi_value handover_watch_ref(napi_env, napi_callback_info);
+napi_value handover_watch_close(napi_env, napi_callback_info);
+
+#endif

@@ -1,0 +1,349 @@
+import { HandoverError, SyscallError } from '../errors.js'
+import { SEND_RETRY } from '../limits.js'
+import { close, closeMany } from '../syscalls/descriptor.js'
+import { pollReadable } from '../syscalls/poll.js'
+import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
+import { acceptHello, type Hello, ownHello } from '../wire/hello.js'
+import type { Returned } from './held-descriptors.js'
+import { Inbox, type InboxVisitor } from './inbox.js'
+import { Outbox } from './outbox.js'
+
+/** What a channel tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
+export interface ChannelHandlers {
+  /** The peer's hello came and a common version exists. */
+  opened?(peer: Hello): void
+  /** Gives the descriptors. */
+  message?(message: unknown, descriptors: Int32Array): void
+  /** Whether transports of this tag are welcome. If not they go back to the sender, unclaimed. */
+  willing?(tag: number, count: number): boolean
+  /** Gives the descriptors. Called only once the kernel has the claim for them. */
+  transports?(tag: number, descriptors: Int32Array): void
+  /** The peer has claimed more; its copies are its own and ours are closed. */
+  claimed?(): void
+  /** Gives the descriptors back: the peer did not take them. */
+  returned?(returned: Returned): void
+  /** How many transports the peer has closed since the channel began. */
+  finished?(count: number): void
+  /** Descriptors from the peer were cut off here, for want of room; it has been told and still owns them. */
+  lost?(count: number): void
+  /** All that waited to be sent is with the kernel. */
+  drained?(): void
+  /** The end: `error` is null after an orderly one. Gives every descriptor that was queued or unclaimed. */
+  closed?(error: Error | null, returned: Returned): void
+}
+
+type Delivery =
+  | { kind: 'message'; message: unknown; descriptors: Int32Array }
+  | { kind: 'transports'; tag: number; descriptors: Int32Array }
+
+/**
+ * A connection to another process (or thread) over which frames and descriptors travel, both ways.
+ *
+ * Invariants: nothing but a hello is sent or accepted before both hellos; a received descriptor is delivered only
+ * after the kernel has taken its claim; an offered one is held here until it is claimed, and ends claimed (closed
+ * here) or returned, never both; the end of the peer is acted on only after everything it wrote was read.
+ */
+export class Channel {
+  readonly #socket: number
+  readonly #outbox: Outbox
+  readonly #inbox: Inbox
+  readonly #watcher: Watcher
+  readonly #handlers: ChannelHandlers
+  #deliveries: Delivery[] = []
+  #peer: Hello | null = null
+  #closed = false
+  #blocked = false
+  #peerGone = false
+  #flushScheduled = false
+  #retry: NodeJS.Timeout | null = null
+
+  /**
+   * Takes the descriptor of a connected UNIX stream socket, non-blocking, and says hello at once.
+   * @throws {SyscallError} the descriptor cannot be watched; it is closed then
+   */
+  constructor(socket: number, handlers: ChannelHandlers) {
+    this.#socket = socket
+    this.#handlers = handlers
+    this.#outbox = new Outbox(socket, Buffer.from(JSON.stringify(ownHello())))
+    this.#inbox = new Inbox(socket, this.#visitor())
+    try {
+      this.#watcher = new Watcher(socket, (events) => this.#ready(events))
+    } catch (error) {
+      close(socket)
+      throw error
+    }
+    this.#watcher.watch(READABLE)
+    this.flush()
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** What the peer said of itself, null before its hello. */
+  get peer(): Hello | null {
+    return this.#peer
+  }
+
+  /** Descriptors that wait here for the peer to read. */
+  get queued(): number {
+    return this.#outbox.held.queued
+  }
+
+  /** Descriptors that were sent and not claimed yet; their copies are held here. */
+  get unclaimed(): number {
+    return this.#outbox.held.unclaimed
+  }
+
+  /** How many more descriptors may be taken before some are claimed. */
+  get room(): number {
+    return this.#outbox.held.room
+  }
+
+  /** Whether the channel keeps the process alive. It does at first. */
+  set referenced(referenced: boolean) {
+    this.#watcher.referenced = referenced
+  }
+
+  /**
+   * Takes the descriptor of a transport; it goes at the next `flush`, with others of its tag, in one message.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL (see `room`): the caller still owns it
+   */
+  take(descriptor: number, tag: number): void {
+    if (this.#closed) throw closedError()
+    if (this.room === 0) {
+      throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the channel holds as many descriptors as it may')
+    }
+    this.#outbox.take(descriptor, tag)
+  }
+
+  /**
+   * Sends a JSON message, with duplicates of descriptors if any. Borrows the descriptors.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError}, {SyscallError} EBADF, EMFILE
+   */
+  send(message: unknown, descriptors: readonly number[] = []): void {
+    if (this.#closed) throw closedError()
+    this.#outbox.message(message, descriptors)
+    this.flush()
+  }
+
+  /** Counts transports as closed; told to the peer once in this turn of the event loop. */
+  finish(count: number): void {
+    if (this.#closed) return
+    this.#outbox.finish(count)
+    if (this.#flushScheduled) return
+    this.#flushScheduled = true
+    setImmediate(() => {
+      this.#flushScheduled = false
+      this.flush()
+    })
+  }
+
+  /** Gives the kernel what is queued; what it does not take follows by itself when there is room. */
+  flush(): void {
+    if (this.#closed || this.#peerGone) return
+    const flushed = this.#outbox.flush()
+    this.#blocked = flushed === 'wait'
+    if (flushed === 'gone') this.#peerGone = true // the read side still has what the peer wrote before
+    if (flushed === 'retry') this.#retryLater()
+    this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
+  }
+
+  /**
+   * Waits for a message without running the event loop; everything else that arrives is delivered later, in order.
+   * For calls that must answer before they return. Blocks the thread.
+   * @throws {HandoverError} ERR_HANDOVER_NO_ANSWER after `milliseconds`, ERR_HANDOVER_CLOSED
+   */
+  waitFor<Wanted>(wanted: (message: unknown) => message is Wanted, milliseconds: number): Wanted {
+    const deadline = performance.now() + milliseconds
+    try {
+      for (;;) {
+        if (this.#closed) throw closedError()
+        const at = this.#deliveries.findIndex((one) => one.kind === 'message' && wanted(one.message))
+        if (at >= 0) return (this.#deliveries.splice(at, 1)[0] as { message: Wanted }).message
+        this.flush()
+        const left = deadline - performance.now()
+        if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
+        // Short waits only while something is still to be sent: this poll looks for readability alone.
+        if (pollReadable(this.#socket, Math.ceil(Math.min(left, this.#blocked ? 5 : 100)))) this.#read()
+      }
+    } finally {
+      setImmediate(() => this.#deliver())
+    }
+  }
+
+  /**
+   * Closes the channel to a peer that is known to be dead, after reading all it wrote. The end of the stream alone does
+   * not tell: a program the peer started may have inherited its end.
+   */
+  closeAfterDeath(): void {
+    while (!this.#closed && pollReadable(this.#socket, 0)) this.#read()
+    this.#end(null)
+  }
+
+  /** Closes the channel; descriptors that were not claimed go back through `closed`. Closing twice does nothing. */
+  close(): void {
+    this.#end(null)
+  }
+
+  #visitor(): InboxVisitor {
+    const handlers = this.#handlers
+    const { held } = this.#outbox
+    return {
+      hello: (value) => {
+        this.#peer = acceptHello(value)
+        this.#outbox.open()
+        handlers.opened?.(this.#peer)
+      },
+      message: (message, descriptors) => {
+        this.#outbox.claim(descriptors.length)
+        this.#deliveries.push({ kind: 'message', message, descriptors })
+      },
+      transports: (tag, descriptors) => {
+        if (handlers.willing?.(tag, descriptors.length) ?? handlers.transports !== undefined) {
+          this.#outbox.claim(descriptors.length)
+          this.#deliveries.push({ kind: 'transports', tag, descriptors })
+          return
+        }
+        closeMany(descriptors)
+        this.#outbox.refuse(descriptors.length)
+      },
+      lost: (count) => {
+        this.#outbox.refuse(count)
+        handlers.lost?.(count)
+      },
+      claimed: (upTo) => {
+        this.#checkCursor(upTo)
+        held.close(upTo)
+        handlers.claimed?.()
+      },
+      refused: (first, count) => {
+        this.#checkCursor(first)
+        this.#checkCursor(first + count)
+        held.close(first)
+        this.#giveBack(held.giveBack(first + count))
+      },
+      finished: (count) => handlers.finished?.(count),
+    }
+  }
+
+  /** A claim or refusal may name only what was sent and is not settled yet. */
+  #checkCursor(sequence: number): void {
+    const { settled, sent } = this.#outbox.held
+    if (sequence >= settled && sequence <= sent) return
+    throw new HandoverError('ERR_HANDOVER_BAD_FRAME', `sequence ${sequence} is outside ${settled} to ${sent}`)
+  }
+
+  #giveBack(returned: Returned): void {
+    const transports = withoutMessages(returned)
+    if (this.#handlers.returned) this.#handlers.returned(transports)
+    else closeMany(transports.descriptors)
+  }
+
+  #ready(events: number): void {
+    if ((events & WRITABLE) !== 0) this.#writable()
+    if ((events & READABLE) !== 0 && !this.#closed) this.#read()
+    this.#deliver()
+  }
+
+  #writable(): void {
+    this.flush()
+    if (!this.#blocked && this.#outbox.idle) guarded(() => this.#handlers.drained?.())
+  }
+
+  #read(): void {
+    try {
+      const result = this.#inbox.read()
+      if (!result.ended) return
+      const orderly = result.errno === 0 || CONNECTION_LOST.has(new SyscallError(result.errno, 'recvmsg').code)
+      this.#end(orderly ? null : new SyscallError(result.errno, 'recvmsg'))
+    } catch (error) {
+      this.#end(error as Error)
+    }
+  }
+
+  /** Claims first, then hands out: until the kernel has every claim, the peer may still redirect what it sent. */
+  #deliver(): void {
+    if (this.#closed) return
+    this.flush()
+    while (this.#deliveries.length > 0 && !this.#closed) {
+      const settled = this.#outbox.idle && !this.#peerGone
+      const waits = settled ? -1 : this.#deliveries.findIndex(({ descriptors }) => descriptors.length > 0)
+      if (waits === 0) return
+      for (const delivery of this.#deliveries.splice(0, waits < 0 ? Number.POSITIVE_INFINITY : waits))
+        this.#hand(delivery)
+    }
+  }
+
+  #hand(delivery: Delivery): void {
+    const handlers = this.#handlers
+    guarded(() => {
+      if (delivery.kind === 'transports') handlers.transports?.(delivery.tag, delivery.descriptors)
+      else if (handlers.message) handlers.message(delivery.message, delivery.descriptors)
+      else closeMany(delivery.descriptors)
+    })
+  }
+
+  /** What the peer said before it went is still heard; descriptors it may take back are closed, unclaimed. */
+  #lastDeliveries(): void {
+    const deliveries = this.#deliveries
+    this.#deliveries = []
+    for (const delivery of deliveries) {
+      if (delivery.descriptors.length === 0) this.#hand(delivery)
+      else closeMany(delivery.descriptors)
+    }
+  }
+
+  #retryLater(): void {
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null
+      this.flush()
+      this.#deliver()
+    }, SEND_RETRY)
+  }
+
+  /** The one exit: every path that ends the channel comes through here, once. */
+  #end(error: Error | null): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#watcher.close()
+    close(this.#socket)
+    this.#inbox.discard()
+    this.#outbox.abandon()
+    this.#lastDeliveries()
+    const { held } = this.#outbox
+    const returned = withoutMessages(held.giveBack(held.taken))
+    if (this.#handlers.closed) this.#handlers.closed(error, returned)
+    else closeMany(returned.descriptors)
+  }
+}
+
+/** How a socket pair ends when the peer dies with unread data: the same to us as an orderly end. */
+const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
+
+function closedError(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
+}
+
+/** Descriptors of messages carry tag 0 and are duplicates of ours: nobody else wants them back. */
+function withoutMessages(returned: Returned): Returned {
+  const ours = returned.descriptors.filter((_, i) => returned.tags[i] === 0)
+  if (ours.length === 0) return returned
+  closeMany(ours)
+  return {
+    descriptors: returned.descriptors.filter((_, i) => returned.tags[i] !== 0),
+    tags: returned.tags.filter((tag) => tag !== 0),
+  }
+}
+
+/** What a handler throws surfaces as an uncaught exception, like any error in a callback, and stops nothing here. */
+function guarded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}

@@ -1,0 +1,174 @@
+import { errnoOf, HandoverError } from '../errors.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX, READS_PER_TURN_MAX } from '../limits.js'
+import { closeMany } from '../syscalls/descriptor.js'
+import { constant } from '../syscalls/kernel.js'
+import { recvRights } from '../syscalls/rights.js'
+import { badFrame, decodeCount, FrameReader, FrameType } from '../wire/frame.js'
+
+const AGAIN = errnoOf('EAGAIN')
+const MSG_CTRUNC = constant('MSG_CTRUNC')
+/** Where the kernel cut descriptors off, in the row of those that came. */
+const CUT = -1
+
+/** What the frames of one read mean. Offsets into `buffer` are valid only during the call. */
+export interface InboxVisitor {
+  hello(value: unknown): void
+  message(value: unknown, descriptors: Int32Array): void
+  transports(tag: number, descriptors: Int32Array): void
+  /** `count` announced descriptors were cut off for want of room; those that came are closed already. */
+  lost(count: number): void
+  claimed(upTo: number): void
+  refused(first: number, count: number): void
+  finished(count: number): void
+}
+
+/** How a read ended: more may come, or the peer is gone (with an errno if it was no orderly end). */
+export type ReadResult = { ended: false } | { ended: true; errno: number }
+
+const GOES_ON: ReadResult = { ended: false }
+
+/**
+ * The receiving half: pairs frames with descriptors by the count in their headers, never by read.
+ *
+ * Invariant: between frames no descriptor is left over; while a frame is unfinished, no more than it announced.
+ */
+export class Inbox {
+  readonly #socket: number
+  readonly #visitor: InboxVisitor
+  readonly #reader = new FrameReader()
+  readonly #arriving = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
+  readonly #arrived = new Int32Array(2)
+  /** Descriptors whose frame is not complete yet, oldest first, with CUT where some are missing. */
+  #waiting: number[] = []
+  #sequence = 0
+  #greeted = false
+
+  /** Borrows the socket. */
+  constructor(socket: number, visitor: InboxVisitor) {
+    this.#socket = socket
+    this.#visitor = visitor
+  }
+
+  /**
+   * Reads what is there, up to a bound, and visits the frames.
+   * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME, …_DESCRIPTORS_MISSING, …_DESCRIPTORS_SURPLUS: the stream can
+   *   no longer be understood; what had arrived unpaired is closed by `discard`
+   */
+  read(): ReadResult {
+    for (let reads = 0; reads < READS_PER_TURN_MAX; reads++) {
+      const { buffer, filled } = this.#reader
+      const room = buffer.length - filled
+      const received = recvRights(this.#socket, buffer, filled, room, this.#arriving, this.#arrived)
+      if (received === AGAIN) return GOES_ON
+      if (received < 0) return { ended: true, errno: received }
+      const descriptors = this.#takeArrived()
+      if (received === 0 && !descriptors) return { ended: true, errno: 0 }
+      this.#reader.commit(received, this.#frame)
+      this.#checkSurplus()
+      // A read that brought descriptors stops at their message: more may wait. Any other short read emptied the socket.
+      if (!descriptors && received < room) return GOES_ON
+    }
+    return GOES_ON
+  }
+
+  /** Closes every descriptor that no complete frame has claimed. */
+  discard(): void {
+    const open = this.#waiting.filter((descriptor) => descriptor !== CUT)
+    this.#waiting = []
+    closeMany(Int32Array.from(open))
+  }
+
+  #takeArrived(): boolean {
+    const count = this.#arrived[0] as number
+    for (let i = 0; i < count; i++) this.#waiting.push(this.#arriving[i] as number)
+    if (((this.#arrived[1] as number) & MSG_CTRUNC) === 0) return count > 0
+    this.#waiting.push(CUT)
+    return true
+  }
+
+  readonly #frame = (type: FrameType, count: number, buffer: Buffer, offset: number, length: number): void => {
+    if (!this.#greeted) {
+      if (type !== FrameType.hello) throw badFrame('the first frame is no hello')
+      this.#greeted = true
+      return this.#visitor.hello(parse(buffer, offset, length))
+    }
+    switch (type) {
+      case FrameType.claim:
+        return this.#visitor.claimed(decodeCount(buffer, counted(offset, length, 8)))
+      case FrameType.status:
+        return this.#visitor.finished(decodeCount(buffer, counted(offset, length, 8)))
+      case FrameType.refuse: {
+        const at = counted(offset, length, 12)
+        return this.#visitor.refused(decodeCount(buffer, at), buffer.readUInt32LE(at + 8))
+      }
+      case FrameType.transports: {
+        const at = counted(offset, length, 12)
+        if (count === 0) throw badFrame('a transports frame without descriptors')
+        const descriptors = this.#pair(count, decodeCount(buffer, at))
+        if (descriptors !== null) this.#visitor.transports(buffer.readUInt32LE(at + 8), descriptors)
+        return
+      }
+      case FrameType.message: {
+        if (count === 0) return this.#visitor.message(parse(buffer, offset, length), new Int32Array(0))
+        const at = counted(offset, Math.min(length, 8), 8)
+        const descriptors = this.#pair(count, decodeCount(buffer, at))
+        if (descriptors === null) return
+        return this.#visitor.message(this.#parseOrClose(descriptors, buffer, at + 8, length - 8), descriptors)
+      }
+      default:
+        throw badFrame(`a frame of type ${type} comes only once, first`)
+    }
+  }
+
+  /** The `count` oldest descriptors, or null when some of them were cut off. */
+  #pair(count: number, sequence: number): Int32Array | null {
+    if (sequence !== this.#sequence) throw badFrame(`sequence ${sequence} where ${this.#sequence} was due`)
+    const cut = this.#waiting.indexOf(CUT)
+    if (cut >= 0 && cut < count) {
+      closeMany(Int32Array.from(this.#waiting.splice(0, cut + 1)), 0, cut)
+      this.#sequence += count
+      this.#visitor.lost(count)
+      return null
+    }
+    if (this.#waiting.length < count) {
+      throw new HandoverError(
+        'ERR_HANDOVER_DESCRIPTORS_MISSING',
+        `a frame announced ${count} descriptors, ${this.#waiting.length} came`,
+      )
+    }
+    this.#sequence += count
+    return Int32Array.from(this.#waiting.splice(0, count))
+  }
+
+  #parseOrClose(descriptors: Int32Array, buffer: Buffer, offset: number, length: number): unknown {
+    try {
+      return parse(buffer, offset, length)
+    } catch (error) {
+      closeMany(descriptors)
+      throw error
+    }
+  }
+
+  #checkSurplus(): void {
+    const allowed = this.#reader.filled === 0 ? 0 : this.#reader.announced
+    const came = this.#waiting.length
+    if (came <= allowed || (came === allowed + 1 && this.#waiting.at(-1) === CUT && allowed > 0)) return
+    throw new HandoverError(
+      'ERR_HANDOVER_DESCRIPTORS_SURPLUS',
+      `${came} descriptors came where ${allowed} were announced`,
+    )
+  }
+}
+
+function counted(offset: number, length: number, wanted: number): number {
+  if (length !== wanted) throw badFrame(`a payload of ${length} bytes where ${wanted} are due`)
+  return offset
+}
+
+function parse(buffer: Buffer, offset: number, length: number): unknown {
+  try {
+    return JSON.parse(buffer.toString('utf8', offset, offset + length))
+  } catch (cause) {
+    throw new HandoverError('ERR_HANDOVER_BAD_FRAME', 'a payload is not JSON', { cause })
+  }
+}

@@ -1,0 +1,270 @@
+import { dispositionOf, HandoverError } from '../errors.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
+import { closeMany, dup } from '../syscalls/descriptor.js'
+import { sendRights } from '../syscalls/rights.js'
+import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
+import { HeldDescriptors } from './held-descriptors.js'
+
+/** Frames without descriptors, one behind the other. */
+interface Bytes {
+  kind: 'bytes'
+  buffer: Buffer
+  start: number
+  end: number
+}
+
+/** The next `count` held descriptors, all of one tag: as many transport frames as they need. */
+interface Transports {
+  kind: 'transports'
+  tag: number
+  count: number
+}
+
+/** One message frame with the next `count` held descriptors. */
+interface Message {
+  kind: 'message'
+  payload: Buffer
+  count: number
+}
+
+/**
+ * What became of a flush: all is with the kernel, some waits for room, some waits for time (descriptors in flight
+ * are too many, which no readiness event ends), or the peer is gone.
+ */
+export type Flushed = 'done' | 'wait' | 'retry' | 'gone'
+
+function isSpent(item: Bytes | Transports | Message): boolean {
+  return item.kind === 'bytes' ? item.start === item.end : item.count === 0
+}
+
+const NO_DESCRIPTORS = new Int32Array(0)
+const CLAIM_FRAME_BYTES = HEADER_BYTES + 8
+const SMALL = 512
+
+/**
+ * The sending half: frames in order, the descriptors they carry, and the claims owed to the peer.
+ *
+ * Every descriptor-bearing frame starts a message of its own, so that what a truncation cut off belongs to one
+ * frame. Claims and status are cumulative: however long the peer does not read, one of each waits.
+ */
+export class Outbox {
+  readonly held = new HeldDescriptors()
+  readonly #socket: number
+  readonly #queue: (Bytes | Transports | Message)[] = []
+  readonly #small = Buffer.allocUnsafeSlow(SMALL)
+  readonly #header = Buffer.allocUnsafeSlow(HEADER_BYTES + 12)
+  #hello: Bytes | null
+  #queuedBytes = 0
+  #open = false
+  #gone = false
+  #claimed = 0
+  #claimedSent = 0
+  #finished = 0
+  #finishedSent = 0
+
+  /** Borrows the socket. */
+  constructor(socket: number, hello: Uint8Array) {
+    this.#socket = socket
+    const frame = encodeFrame(FrameType.hello, hello)
+    this.#hello = { kind: 'bytes', buffer: frame, start: 0, end: frame.length }
+  }
+
+  /** The peer's hello was accepted: from now on more than our own hello may go. */
+  open(): void {
+    this.#open = true
+  }
+
+  get idle(): boolean {
+    return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
+  }
+
+  /** Bytes of frames that wait in user space. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
+  /** Takes a descriptor; it goes with the next flush, in a frame of its tag. */
+  take(descriptor: number, tag: number): void {
+    this.held.take(descriptor, tag)
+    const last = this.#queue.at(-1)
+    if (last?.kind === 'transports' && last.tag === tag) last.count += 1
+    else this.#queue.push({ kind: 'transports', tag, count: 1 })
+  }
+
+  /**
+   * Queues a message. Borrows the descriptors: what waits here are duplicates, so a number that the caller closes
+   * and the system reuses never sends another file.
+   * @throws {RangeError} over a limit; {HandoverError} ERR_HANDOVER_OUTBOX_FULL; {SyscallError} EBADF, EMFILE.
+   *   Nothing is queued then.
+   */
+  message(message: unknown, descriptors: readonly number[] = []): void {
+    const count = descriptors.length
+    if (count > DESCRIPTORS_PER_MESSAGE_MAX) {
+      throw new RangeError(`descriptors: at most ${DESCRIPTORS_PER_MESSAGE_MAX} travel with a message, not ${count}`)
+    }
+    const payload = Buffer.from(JSON.stringify(message))
+    if (payload.length > FRAME_PAYLOAD_MAX - 8) {
+      throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX - 8}`)
+    }
+    if (this.#queuedBytes + payload.length > OUTBOX_BYTES_MAX || count > this.held.room) {
+      throw new HandoverError(
+        'ERR_HANDOVER_OUTBOX_FULL',
+        `${this.#queuedBytes} bytes wait for a peer that does not read`,
+      )
+    }
+    if (count === 0) return this.#append(encodeFrame(FrameType.message, payload))
+    const copies: number[] = []
+    try {
+      for (const descriptor of descriptors) copies.push(dup(descriptor))
+    } catch (error) {
+      closeMany(Int32Array.from(copies))
+      throw error
+    }
+    for (const copy of copies) this.held.take(copy, 0)
+    this.#queuedBytes += payload.length
+    this.#queue.push({ kind: 'message', payload, count })
+  }
+
+  /** The receiver of this side has taken `count` more descriptors. */
+  claim(count: number): void {
+    this.#claimed += count
+  }
+
+  /** The receiver of this side does not take the next `count` descriptors. */
+  refuse(count: number): void {
+    this.#encodeClaim()
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + 12)
+    const at = encodeCount(frame, encodeHeader(frame, 0, FrameType.refuse, 12), this.#claimed)
+    frame.writeUInt32LE(count, at)
+    this.#append(frame)
+    this.#claimed += count
+    this.#claimedSent = this.#claimed
+  }
+
+  /** `count` more transports have closed. */
+  finish(count: number): void {
+    this.#finished += count
+  }
+
+  /** Gives the kernel as much as it takes; before the peer's hello that is our own hello. */
+  flush(): Flushed {
+    if (this.#gone) return 'gone'
+    if (this.#hello !== null) {
+      const sent = this.#sendBytes(this.#hello)
+      if (sent < 0) return this.#failed(sent)
+      if (this.#hello.start < this.#hello.end) return 'wait'
+      this.#hello = null
+    }
+    if (!this.#open) return 'done'
+    do {
+      for (let item = this.#queue[0]; item !== undefined; item = this.#queue[0]) {
+        const sent = item.kind === 'bytes' ? this.#sendBytes(item) : this.#sendHeld(item)
+        if (sent < 0) return this.#failed(sent)
+        if (isSpent(item) && this.#queue[0] === item) this.#queue.shift()
+      }
+    } while (this.#encodeCounters())
+    return 'done'
+  }
+
+  /** Nothing can be sent any more; what is held stays held until someone takes it back. */
+  abandon(): void {
+    this.#gone = true
+    this.#queue.length = 0
+    this.#queuedBytes = 0
+  }
+
+  #failed(errno: number): Flushed {
+    const disposition = dispositionOf(errno)
+    if (disposition === 'wait') return 'wait'
+    if (disposition === 'retry' || disposition === 'shed') return 'retry'
+    this.abandon()
+    return 'gone'
+  }
+
+  /** Only behind an empty queue: while it is blocked, counters go on counting and are written once. */
+  #encodeCounters(): boolean {
+    this.#encodeClaim()
+    if (this.#finished !== this.#finishedSent) {
+      this.#finishedSent = this.#finished
+      this.#encodeCounter(FrameType.status, this.#finished)
+    }
+    return this.#queue.length > 0
+  }
+
+  #encodeClaim(): void {
+    if (this.#claimed === this.#claimedSent) return
+    this.#claimedSent = this.#claimed
+    this.#encodeCounter(FrameType.claim, this.#claimed)
+  }
+
+  #encodeCounter(type: FrameType, count: number): void {
+    const item = this.#reserve(CLAIM_FRAME_BYTES)
+    item.end = encodeCount(item.buffer, encodeHeader(item.buffer, item.end, type, 8), count)
+    this.#queuedBytes += CLAIM_FRAME_BYTES
+  }
+
+  #append(frame: Buffer): void {
+    const item = this.#reserve(frame.length)
+    frame.copy(item.buffer, item.end)
+    item.end += frame.length
+    this.#queuedBytes += frame.length
+  }
+
+  /** A last item with room for `length` bytes; an empty queue reuses one small buffer. */
+  #reserve(length: number): Bytes {
+    const last = this.#queue.at(-1)
+    if (last?.kind === 'bytes' && last.end + length <= last.buffer.length) return last
+    const reusable = this.#queue.length === 0 && length <= SMALL
+    const buffer = reusable ? this.#small : Buffer.allocUnsafe(Math.max(SMALL, length))
+    const item: Bytes = { kind: 'bytes', buffer, start: 0, end: 0 }
+    this.#queue.push(item)
+    return item
+  }
+
+  #sendBytes(item: Bytes): number {
+    const sent = sendRights(this.#socket, item.buffer, item.start, item.end - item.start, NO_DESCRIPTORS, 0, 0)
+    if (sent < 0) return sent
+    item.start += sent
+    if (item !== this.#hello) this.#queuedBytes -= sent
+    return sent
+  }
+
+  #sendHeld(item: Transports | Message): number {
+    const whole = item.kind === 'message' ? item.count : Math.min(item.count, DESCRIPTORS_PER_MESSAGE_MAX)
+    let { descriptors, first, count } = this.held.next(whole)
+    if (item.kind === 'message' && count < whole) {
+      // A message is one frame even where its descriptors wrap around the end of the ring.
+      descriptors = this.held.copy(whole)
+      first = 0
+      count = whole
+    }
+    const frame = item.kind === 'message' ? this.#messageFrame(item) : this.#transportsFrame(item.tag, count)
+    const sent = sendRights(this.#socket, frame, 0, frame.length, descriptors, first, count)
+    if (sent < 0) return sent
+    this.held.sent += count
+    item.count -= count
+    if (item.kind === 'message') this.#queuedBytes -= item.payload.length
+    if (sent < frame.length) {
+      // The descriptors went with the first byte: only the rest of the bytes is still to go, before all else.
+      const rest = Buffer.from(frame.subarray(sent))
+      if (item.count === 0) this.#queue.shift()
+      this.#queue.unshift({ kind: 'bytes', buffer: rest, start: 0, end: rest.length })
+      this.#queuedBytes += rest.length
+    }
+    return sent
+  }
+
+  #transportsFrame(tag: number, count: number): Buffer {
+    const frame = this.#header
+    const at = encodeCount(frame, encodeHeader(frame, 0, FrameType.transports, 12, count), this.held.sent)
+    frame.writeUInt32LE(tag, at)
+    return frame
+  }
+
+  #messageFrame(item: Message): Buffer {
+    const frame = Buffer.allocUnsafe(HEADER_BYTES + 8 + item.payload.length)
+    const header = encodeHeader(frame, 0, FrameType.message, 8 + item.payload.length, item.count)
+    item.payload.copy(frame, encodeCount(frame, header, this.held.sent))
+    return frame
+  }
+}

@@ -1,0 +1,58 @@
+import type { SyscallError } from '../errors.js'
+import type { SupervisorEvents } from '../supervisor/events.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+import { addressText, endText, type Printer } from './printer.js'
+
+/** Milliseconds in which the same complaint is made once. */
+const QUIET = 5_000
+
+/** Puts a supervisor's events into words. */
+export function narrate(supervisor: Supervisor, printer: Printer): void {
+  const seldom = throttled(printer)
+  supervisor.on('listening', ({ address }) =>
+    printer.info('listening', `listening on ${addressText(address)}`, { address }),
+  )
+  supervisor.on('ready', ({ worker, pid }) =>
+    printer.info('ready', `worker ${worker} ready (pid ${pid})`, { worker, pid }),
+  )
+  supervisor.on('line', (event) => printer.worker(event))
+  supervisor.on('ended', (event) => ended(event, printer))
+  supervisor.on('broken', ({ worker, error }) =>
+    printer.warn('broken', `worker ${worker}: its channel broke (${error.message})`, { worker, ...codes(error) }),
+  )
+  supervisor.on('exhausted', ({ error }) =>
+    seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
+  )
+  supervisor.on('returned', ({ worker, connections }) =>
+    seldom('returned', `worker ${worker} could not take ${connections} connections; others get them`, {
+      worker,
+      connections,
+    }),
+  )
+  supervisor.on('policyError', ({ error }) =>
+    seldom('policy-error', `the policy threw; least-connections decides instead (${error})`),
+  )
+}
+
+function ended({ worker, pid, end, expected, restartIn }: SupervisorEvents['ended'][0], printer: Printer): void {
+  const fields = { worker, pid, code: end.code, signal: end.signal, expected, restartIn }
+  const what = `worker ${worker} ended (${endText(end)})`
+  if (expected) printer.info('ended', what, fields)
+  else if (restartIn === null) printer.warn('ended', what, fields)
+  else printer.warn('ended', `${what}; another starts in ${restartIn} ms`, fields)
+}
+
+function codes(error: Error): object {
+  const { code, errno, syscall } = error as Partial<SyscallError>
+  return { code, errno, syscall, message: error.message }
+}
+
+function throttled(printer: Printer): Printer['warn'] {
+  const last = new Map<string, number>()
+  return (event, text, fields) => {
+    const now = Date.now()
+    if (now - (last.get(event) ?? 0) < QUIET) return
+    last.set(event, now)
+    printer.warn(event, text, fields)
+  }
+}

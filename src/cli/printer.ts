@@ -1,0 +1,49 @@
+import pc from 'picocolors'
+import type { SupervisorEvents } from '../supervisor/events.js'
+import type { WorkerEnd } from '../supervisor/worker.js'
+import type { SocketAddress } from '../transport/address.js'
+
+/** Where lines go; the live view stands between it and the terminal. */
+export type Write = (line: string) => void
+
+/** Says what happens: for people, with each worker's output behind its number, or as one JSON object a line. */
+export interface Printer {
+  info(event: string, text: string, fields?: object): void
+  warn(event: string, text: string, fields?: object): void
+  worker(event: SupervisorEvents['line'][0]): void
+}
+
+const COLOURS = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue]
+
+export function textPrinter(write: Write): Printer {
+  return {
+    info: (_event, text) => write(`${pc.dim('handover')} ${text}`),
+    warn: (_event, text) => write(`${pc.yellow('handover')} ${text}`),
+    worker: ({ worker, text }) => {
+      const colour = COLOURS[(worker - 1) % COLOURS.length] as (text: string) => string
+      write(`${colour(`[${worker}]`)} ${text}`)
+    },
+  }
+}
+
+export function jsonPrinter(write: Write): Printer {
+  const line = (level: string, event: string, fields: object): void =>
+    write(JSON.stringify({ time: new Date().toISOString(), level, event, ...fields }))
+  return {
+    info: (event, text, fields = {}) => line('info', event, { text, ...fields }),
+    warn: (event, text, fields = {}) => line('warn', event, { text, ...fields }),
+    worker: (event) => line('info', 'line', event),
+  }
+}
+
+/** A URL to try for TCP, the path for a UNIX socket. */
+export function addressText(address: SocketAddress | string): string {
+  if (typeof address === 'string') return address
+  const host = address.address === '::' || address.address === '0.0.0.0' ? 'localhost' : address.address
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+}
+
+export function endText(end: WorkerEnd): string {
+  if (end.error && end.code === null && end.signal === null) return `could not start: ${end.error.message}`
+  return end.signal === null ? `exit code ${end.code}` : `signal ${end.signal}`
+}

@@ -1,0 +1,96 @@
+import { HandoverError, SyscallError } from '../errors.js'
+import { Supervisor } from '../supervisor/supervisor.js'
+import { ExitCode } from './exit-codes.js'
+import { liveView, plainView } from './live.js'
+import { narrate } from './narrate.js'
+import { findPolicy, findScript } from './options.js'
+import { jsonPrinter, type Printer, textPrinter } from './printer.js'
+
+/** `handover run` as it was typed. */
+export interface RunOptions {
+  workers: number
+  policy: string
+  maxConnections?: number
+  maxTotal?: number
+  backlog?: number
+  drainTimeout: number
+  threads: boolean
+  preload: boolean
+  live: boolean
+  json: boolean
+}
+
+/** Runs a script until it is told to stop. @returns the exit code */
+export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
+  const cwd = process.cwd()
+  const supervisor = new Supervisor({
+    script: findScript(script, cwd),
+    args,
+    workers: options.workers,
+    policy: await findPolicy(options.policy, cwd),
+    threads: options.threads,
+    preload: options.preload,
+    drainTimeout: options.drainTimeout * 1000,
+    cwd,
+    ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
+    ...(options.maxTotal === undefined ? {} : { maxTotal: options.maxTotal }),
+    ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
+  })
+  const { printer, end } = output(supervisor, options)
+  narrate(supervisor, printer)
+  const stopped = untilStopped(supervisor, printer)
+  try {
+    await supervisor.start()
+    return await stopped
+  } catch (error) {
+    return explain(error, printer)
+  } finally {
+    end()
+  }
+}
+
+function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: Printer; end(): void } {
+  if (live && !json && process.stdout.isTTY) {
+    const view = liveView(process.stdout)
+    view.watch(supervisor)
+    return { printer: textPrinter(view.write), end: view.end }
+  }
+  const write = (line: string): void => void process.stdout.write(`${line}\n`)
+  const printer = json ? jsonPrinter(write) : textPrinter(write)
+  return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }
+}
+
+/** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
+function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
+  return new Promise((resolve) => {
+    let stopping = false
+    const stop = (signal: NodeJS.Signals): void => {
+      if (stopping) {
+        if (signal !== 'SIGHUP') void supervisor.kill().then(() => resolve(ExitCode.interrupted))
+        return
+      }
+      stopping = true
+      printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
+      void supervisor.stop().then(() => {
+        printer.info('stopped', 'stopped', {})
+        resolve(ExitCode.ok)
+      })
+    }
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  })
+}
+
+/** One line: what went wrong, and what to do. */
+function explain(error: unknown, printer: Printer): number {
+  if (error instanceof SyscallError) {
+    const { address, port, code } = error
+    const where = address === undefined ? '' : ` on ${address}${port === undefined ? '' : ` port ${port}`}`
+    printer.warn('failed', `cannot listen${where}: ${error.message}. ${error.hint}`, { code, address, port })
+    return ExitCode.system
+  }
+  if (error instanceof HandoverError) {
+    printer.warn('failed', `${error.message}. ${error.hint}`, { code: error.code })
+    return ExitCode.failed
+  }
+  throw error
+}

@@ -1,0 +1,120 @@
+import { getSystemErrorMap } from 'node:util'
+
+/** What a loop does about an error: the word it switches on. */
+export type Disposition = 'retry' | 'wait' | 'shed' | 'close' | 'bug'
+
+type Row = { hint: string; disposition: Disposition }
+
+/** System errors that someone can do something about. Others keep their name or number and mean 'close'. */
+const SYSTEM: Record<string, Row> = {
+  EACCES: {
+    hint: 'Ports below 1024 and foreign directories need rights: take a higher port or another path.',
+    disposition: 'close',
+  },
+  EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
+  EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
+  EAGAIN: { hint: 'Wait until the descriptor is ready and try again.', disposition: 'wait' },
+  EBADF: { hint: 'The descriptor is not open in this process: look for an earlier close.', disposition: 'bug' },
+  ECONNREFUSED: { hint: 'Nobody listens at this address.', disposition: 'close' },
+  ECONNRESET: { hint: 'The peer is gone.', disposition: 'close' },
+  EINVAL: { hint: 'The kernel refuses the arguments of this call.', disposition: 'bug' },
+  EMFILE: { hint: 'This process is at its descriptor limit: raise it with `ulimit -n`.', disposition: 'shed' },
+  ENAMETOOLONG: { hint: 'Use a shorter socket path.', disposition: 'close' },
+  ENFILE: { hint: 'The system is at its descriptor limit: raise fs.file-max.', disposition: 'shed' },
+  ENOBUFS: { hint: 'The kernel is short of buffers: try again later.', disposition: 'shed' },
+  ENOENT: { hint: 'Create the directory first, or correct the path.', disposition: 'close' },
+  ENOMEM: { hint: 'The kernel is short of memory: try again later.', disposition: 'shed' },
+  ENOSYS: { hint: 'This runtime has no event loop to watch descriptors with.', disposition: 'close' },
+  ENOTSOCK: { hint: 'The descriptor is no socket.', disposition: 'bug' },
+  EPIPE: { hint: 'The peer is gone.', disposition: 'close' },
+  ETOOMANYREFS: {
+    hint: 'Too many descriptors of this user are in flight: try again when the peer has read.',
+    disposition: 'retry',
+  },
+}
+
+/** Names that the runtime's own table lacks, by number, on Linux. */
+const MISSING_NAMES: ReadonlyMap<number, [string, string]> = new Map(
+  process.platform === 'linux' ? [[-109, ['ETOOMANYREFS', 'too many references: cannot splice']]] : [],
+)
+
+const names = getSystemErrorMap()
+
+function named(errno: number): [string, string] {
+  return names.get(errno) ?? MISSING_NAMES.get(errno) ?? [`UNKNOWN_ERRNO_${-errno}`, `unknown system error ${-errno}`]
+}
+
+/** The number of a named system error on this platform, negative, e.g. `errnoOf('EAGAIN')` is -11 on Linux. */
+export function errnoOf(code: string): number {
+  for (const table of [names, MISSING_NAMES]) {
+    for (const [errno, [name]] of table) if (name === code) return errno
+  }
+  return Number.NaN
+}
+
+/** What to do about a negative errno. Numbers the table does not know mean 'close'. */
+export function dispositionOf(errno: number): Disposition {
+  return SYSTEM[named(errno)[0]]?.disposition ?? 'close'
+}
+
+/**
+ * A failed system call, shaped like Node's own: `code`, negative `errno`, `syscall`, and for addresses `address`
+ * and `port`. `hint` is one sentence that says what to do.
+ */
+export class SyscallError extends Error {
+  override readonly name = 'SyscallError'
+  readonly code: string
+  readonly errno: number
+  readonly syscall: string
+  readonly hint: string
+  readonly address?: string
+  readonly port?: number
+
+  constructor(errno: number, syscall: string, where: { address?: string; port?: number } = {}) {
+    const [code, text] = named(errno)
+    const place =
+      where.address === undefined ? '' : ` ${where.address}${where.port === undefined ? '' : `:${where.port}`}`
+    super(`${code}: ${text}, ${syscall}${place}`)
+    this.code = code
+    this.errno = errno
+    this.syscall = syscall
+    this.hint = SYSTEM[code]?.hint ?? ''
+    if (where.address !== undefined) this.address = where.address
+    if (where.port !== undefined) this.port = where.port
+  }
+}
+
+/** Every error of the project that is not a system error, by its code, with what to do about it. */
+const HANDOVER = {
+  ERR_HANDOVER_NO_ADDON:
+    'Build it with `npm run build:native` in a checkout, or install a release that ships your platform.',
+  ERR_HANDOVER_NO_CHANNEL: 'Start this program with `handover run`, or from a supervisor of yours.',
+  ERR_HANDOVER_BAD_CHANNEL: 'HANDOVER_CHANNEL must be the number of an inherited UNIX stream socket.',
+  ERR_HANDOVER_BAD_FRAME: 'The peer does not speak this protocol, or its stream was read by someone else.',
+  ERR_HANDOVER_VERSION: 'Run releases of handover on both sides that share a protocol version.',
+  ERR_HANDOVER_DESCRIPTORS_MISSING: 'Descriptors were announced that did not come: nobody else may read the channel.',
+  ERR_HANDOVER_DESCRIPTORS_SURPLUS: 'The peer sent descriptors that no frame announced.',
+  ERR_HANDOVER_DESCRIPTORS_LOST: 'The receiver had no room for the descriptors: raise its limit with `ulimit -n`.',
+  ERR_HANDOVER_OUTBOX_FULL: 'The peer does not read: wait for it to drain, or close the channel.',
+  ERR_HANDOVER_CLOSED: 'The channel is closed: establish a new one.',
+  ERR_HANDOVER_NO_ANSWER: 'The master did not answer in time: its event loop is blocked, or it is gone.',
+  ERR_HANDOVER_WORKERS_FAILED: 'Read the output above: the script ends before it listens.',
+} as const
+
+export type HandoverErrorCode = keyof typeof HANDOVER
+
+/** A failure of the protocol or of its use over time; match on `code`. `hint` says what to do. */
+export class HandoverError extends Error {
+  override readonly name = 'HandoverError'
+  readonly code: HandoverErrorCode
+  readonly hint: string
+
+  constructor(code: HandoverErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.code = code
+    this.hint = HANDOVER[code]
+  }
+}
+
+/** All codes of {@link HandoverError}, for documents and tests. */
+export const handoverErrorCodes = Object.keys(HANDOVER) as HandoverErrorCode[]

@@ -1,0 +1,62 @@
+/** Every limit of the project, with its unit and where it comes from. */
+
+/** Descriptors in one message. The kernel's own bound (SCM_MAX_FD): 254 give EINVAL. */
+export const DESCRIPTORS_PER_MESSAGE_MAX = 253
+
+/** Connections taken by one native call. More would let one port starve the rest of the event loop. */
+export const ACCEPT_BATCH_MAX = 64
+
+/** Bytes of a frame's payload. Large enough for any control message, small enough to allocate on a stranger's word. */
+export const FRAME_PAYLOAD_MAX = 64 * 1024
+
+/** Bytes of frames without descriptors that may wait in user space for a peer that does not read. */
+export const OUTBOX_BYTES_MAX = 1024 * 1024
+
+/** Descriptors one channel may hold for its peer: queued, or sent and unclaimed. */
+export const HELD_DESCRIPTORS_MAX = 16 * 1024
+
+/** Connections given to one target that it has not claimed yet; a healthy worker claims within one turn of its loop. */
+export const UNCLAIMED_MAX = 128
+
+/** Milliseconds after which a target that owes claims and makes none is passed over as stalled. */
+export const STALL_AFTER = 1000
+
+/** Milliseconds a target rests after it sent connections back for want of descriptors. */
+export const REST_AFTER_REFUSAL = 100
+
+/** Milliseconds before accept(2) is tried again after EMFILE or ENFILE, unless room appears sooner. */
+export const ACCEPT_RETRY = 100
+
+/** Milliseconds before a send is tried again after ETOOMANYREFS, which no readiness event announces the end of. */
+export const SEND_RETRY = 10
+
+/** Reads of one channel in one turn of the event loop, so that a busy peer cannot hold the loop. */
+export const READS_PER_TURN_MAX = 8
+
+/** Milliseconds a worker waits for the master's answer to `listen`; the master's loop answers within one turn. */
+export const LISTEN_REPLY_MAX = 10_000
+
+/** Pending connections the kernel queues for a port, unless asked otherwise; Node's own default. */
+export const BACKLOG_DEFAULT = 511
+
+/** Bytes of a UNIX socket path (sun_path less its terminator), the smaller of Linux's 108 and macOS's 104. */
+export const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103
+
+/** Workers one supervisor may run. */
+export const WORKERS_MAX = 1024
+
+/** Milliseconds a draining worker has for its open connections, unless asked otherwise. */
+export const DRAIN_DEFAULT = 30_000
+
+/** Milliseconds between SIGTERM, or the end of a drain, and SIGKILL. */
+export const KILL_AFTER = 5_000
+
+/** Milliseconds before a crashed worker is started again: the first wait, doubled on each early death up to the last. */
+export const RESTART_FIRST = 100
+export const RESTART_LAST = 10_000
+
+/** Milliseconds of life after which a worker's death no longer counts as early. */
+export const RESTART_FORGIVEN_AFTER = 5_000
+
+/** Early deaths in a row, with no worker ever ready, after which the supervisor gives up. */
+export const EARLY_DEATHS_MAX = 3

@@ -1,0 +1,110 @@
+import { performance } from 'node:perf_hooks'
+import type { Channel } from '../channel/channel.js'
+import type { Target, TargetStatus } from '../dispatch/target.js'
+import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
+import type { Arrivals } from '../transport/arrivals.js'
+
+/**
+ * A target at the other end of a channel: a worker process, a worker thread, a peer.
+ *
+ * Invariant: load = taken - returned - finished >= 0, and queued + unclaimed <= load. A target lives as long as its
+ * channel: whoever replaces a dead worker has a new one, with counters from zero.
+ */
+export class ChannelTarget implements Target {
+  readonly id: string
+  readonly capacity: number
+  readonly #channel: Channel
+  readonly #limit: number
+  readonly #onRoomier: () => void
+  #ready = false
+  #draining = false
+  #taken = 0
+  #returned = 0
+  #finished = 0
+  /** When the target last claimed, or was first owed a claim. */
+  #progress = 0
+  #restsUntil = 0
+
+  /** @param onRoomier  it may have more room than before */
+  constructor(id: string, channel: Channel, limit: number, onRoomier: () => void) {
+    this.id = id
+    this.#channel = channel
+    this.#limit = limit
+    this.#onRoomier = onRoomier
+    this.capacity = Math.min(limit, UNCLAIMED_MAX)
+  }
+
+  get load(): number {
+    return this.#taken - this.#returned - this.#finished
+  }
+
+  get room(): number {
+    if (!this.#ready || this.#draining || this.#channel.closed) return 0
+    const owed = this.#owed
+    if (owed > 0 || this.#restsUntil > 0) {
+      const now = performance.now()
+      if (owed > 0 && now - this.#progress > STALL_AFTER) return 0
+      if (now < this.#restsUntil) return 0
+    }
+    return Math.min(this.#limit - this.load, UNCLAIMED_MAX - owed)
+  }
+
+  get #owed(): number {
+    return this.#channel.queued + this.#channel.unclaimed
+  }
+
+  take(arrivals: Arrivals, index: number, port: number): void {
+    if (this.#owed === 0) this.#progress = performance.now()
+    this.#channel.take(arrivals.descriptor(index), port)
+    this.#taken += 1
+  }
+
+  flush(): void {
+    if (this.#channel.queued > 0) this.#channel.flush()
+  }
+
+  /** It listens now. */
+  ready(): void {
+    this.#ready = true
+  }
+
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** It has claimed some of what it was sent. */
+  claimed(): void {
+    this.#progress = performance.now()
+    this.#onRoomier()
+  }
+
+  /** @param count  transports closed since the channel began */
+  finished(count: number): void {
+    this.#finished = Math.min(count, this.#taken - this.#returned)
+    this.#onRoomier()
+  }
+
+  /** It sent connections back; it is left alone for a moment, lest they go to and fro. */
+  returned(count: number): void {
+    this.#returned += count
+    this.#progress = performance.now()
+    this.#restsUntil = performance.now() + REST_AFTER_REFUSAL
+    setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
+  }
+
+  status(): TargetStatus {
+    const { queued, unclaimed } = this.#channel
+    const owed = queued + unclaimed
+    return {
+      id: this.id,
+      ready: this.#ready,
+      draining: this.#draining,
+      stalled: owed > 0 && performance.now() - this.#progress > STALL_AFTER,
+      queued,
+      unclaimed,
+      open: this.load - owed,
+      total: this.#taken - this.#returned - owed,
+      limit: this.#limit,
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import type { SyscallError } from '../errors.js'
+import type { SocketAddress } from '../transport/address.js'
+import type { WorkerEnd } from './worker.js'
+
+/** What a supervisor tells, in the order of a worker's life. `worker` is its place, from 1. */
+export interface SupervisorEvents {
+  /** A worker was started. */
+  started: [event: { worker: number; pid: number }]
+  /** A port is open for the first time. */
+  listening: [event: { address: SocketAddress | string }]
+  /** A worker listens and takes connections. */
+  ready: [event: { worker: number; pid: number }]
+  /** A line of a worker's output. */
+  line: [event: { worker: number; stream: 'stdout' | 'stderr'; text: string }]
+  /** A port could not be opened for a worker. */
+  refused: [event: { worker: number; error: SyscallError }]
+  /** A worker is gone; `restartIn` milliseconds if another will take its place. */
+  ended: [event: { worker: number; pid: number; end: WorkerEnd; expected: boolean; restartIn: number | null }]
+  /** A worker's channel broke the protocol; the worker is being ended. */
+  broken: [event: { worker: number; error: Error }]
+  /** The master has no free descriptor; accepting goes on by itself. */
+  exhausted: [event: { error: SyscallError }]
+  /** A worker had no free descriptor: connections went to others. */
+  returned: [event: { worker: number; connections: number }]
+  /** The user's policy threw; the connection went by the default policy. */
+  policyError: [event: { error: unknown }]
+}

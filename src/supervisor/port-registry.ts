@@ -1,0 +1,123 @@
+import type { Dispatcher } from '../dispatch/dispatcher.js'
+import type { Target } from '../dispatch/target.js'
+import type { SyscallError } from '../errors.js'
+import type { SocketAddress } from '../transport/address.js'
+import { ListeningPort } from '../transport/listening-port.js'
+import type { ListenReply, ListenRequest } from '../wire/control.js'
+
+interface Entry {
+  id: number
+  key: string
+  port: ListeningPort
+  /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
+  users: Set<number>
+}
+
+/**
+ * The listening ports that workers asked for. The first to ask opens one; the others share it. It is closed when
+ * every worker's application has closed it, not when workers die.
+ */
+export class PortRegistry {
+  readonly #dispatcher: Dispatcher
+  readonly #backlog: number | undefined
+  readonly #entries = new Map<string, Entry>()
+  #ids = 0
+
+  constructor(dispatcher: Dispatcher, backlog: number | undefined) {
+    this.#dispatcher = dispatcher
+    this.#backlog = backlog
+  }
+
+  get addresses(): (SocketAddress | string)[] {
+    return [...this.#entries.values()].map(({ port }) => port.address)
+  }
+
+  /**
+   * Opens or shares a port for a worker place. The caller attaches its target once the reply is on its way.
+   * @returns the answer to the worker, and whether the port is new
+   * @throws {SyscallError} the port could not be opened
+   */
+  listen(request: ListenRequest, place: number): { reply: ListenReply; opened: boolean } {
+    const { host, port, ipv6Only, reusePort, nth } = request
+    const key = port === null ? `unix:${host}:${nth}` : `tcp:${host}:${port}:${ipv6Only}:${reusePort}:${nth}`
+    let entry = this.#entries.get(key)
+    const opened = entry === undefined
+    if (entry === undefined) {
+      entry = { id: ++this.#ids, key, port: this.#open(request), users: new Set() }
+      this.#entries.set(key, entry)
+      this.#dispatcher.open(entry.id, entry.port)
+    } else {
+      entry.port.renew()
+    }
+    entry.users.add(place)
+    const { address } = entry.port
+    const reply: ListenReply = {
+      type: 'listening',
+      reply: request.id,
+      ports: [entry.id],
+      address: typeof address === 'string' ? null : address,
+    }
+    return { reply, opened }
+  }
+
+  /** All ports for one worker place, for `serve` without an address. */
+  serveAll(id: number, place: number): ListenReply {
+    const entries = [...this.#entries.values()]
+    for (const entry of entries) entry.users.add(place)
+    const address = entries.map(({ port }) => port.address).find((one) => typeof one !== 'string') ?? null
+    return { type: 'listening', reply: id, ports: entries.map((entry) => entry.id), address }
+  }
+
+  attach(target: Target, ids: readonly number[]): void {
+    for (const id of ids) this.#dispatcher.attach(target, id)
+  }
+
+  /** @throws {SyscallError | Error} the mode could not be changed */
+  openUp(id: number, access: { readable: boolean; writable: boolean }): void {
+    this.#byId(id)?.port.openUp(access)
+  }
+
+  /** The application of a worker place closed a port. */
+  close(id: number, place: number, target: Target): void {
+    this.#dispatcher.detach(target, id)
+    const entry = this.#byId(id)
+    if (entry === undefined) return
+    entry.users.delete(place)
+    if (entry.users.size > 0) return
+    this.#entries.delete(entry.key)
+    this.#dispatcher.shut(id)
+    entry.port.close()
+  }
+
+  /** Accepts what waits in the kernel's queues, then listens no more; what was accepted is still handed over. */
+  retire(): void {
+    for (const entry of this.#entries.values()) {
+      this.#dispatcher.retire(entry.id)
+      entry.port.close()
+    }
+  }
+
+  /** Forgets everything; connections still waiting for a target are closed. */
+  clear(): void {
+    for (const entry of this.#entries.values()) {
+      this.#dispatcher.shut(entry.id)
+      entry.port.close()
+    }
+    this.#entries.clear()
+  }
+
+  #byId(id: number): Entry | undefined {
+    return [...this.#entries.values()].find((entry) => entry.id === id)
+  }
+
+  #open({ host, port, backlog, ipv6Only, reusePort }: ListenRequest): ListeningPort {
+    const queue = this.#backlog ?? Math.max(1, backlog)
+    if (port === null) return ListeningPort.open({ path: host, backlog: queue })
+    return ListeningPort.open({ port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) })
+  }
+}
+
+/** The name of a system error, for a worker: numbers differ between platforms. */
+export function codeOf(error: unknown): string {
+  return (error as SyscallError).code ?? 'EINVAL'
+}

@@ -1,0 +1,169 @@
+import { performance } from 'node:perf_hooks'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import type { TargetStatus } from '../dispatch/target.js'
+import { KILL_AFTER } from '../limits.js'
+import type { FromMaster, FromWorker } from '../wire/control.js'
+import { Backoff } from './backoff.js'
+import { ChannelTarget } from './channel-target.js'
+import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
+
+/** What a place for a worker needs of the supervisor. */
+export interface SlotOwner {
+  readonly program: Program
+  readonly start: StartWorker
+  readonly limit: number
+  started(slot: Slot): void
+  message(slot: Slot, target: ChannelTarget, message: FromWorker): void
+  line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
+  /** The channel's end: gives what the worker had not claimed. */
+  lostChannel(slot: Slot, target: ChannelTarget, error: Error | null, returned: Unclaimed): void
+  /** The worker sent connections back. Gives them. */
+  sentBack(slot: Slot, target: ChannelTarget, returned: Unclaimed): void
+  roomier(target: ChannelTarget): void
+  /** @returns whether to start another in its place */
+  ended(slot: Slot, end: WorkerEnd, wait: number): boolean
+}
+
+interface Unclaimed {
+  descriptors: Int32Array
+  tags: Uint32Array
+}
+
+export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
+
+export interface WorkerStatus extends TargetStatus {
+  worker: number
+  pid: number
+  state: SlotState
+  restarts: number
+}
+
+/** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
+export class Slot {
+  readonly number: number
+  readonly #owner: SlotOwner
+  readonly #backoff = new Backoff()
+  #worker: Worker | null = null
+  #target: ChannelTarget | null = null
+  #state: SlotState = 'stopped'
+  #restarts = 0
+  #timer: NodeJS.Timeout | null = null
+  #stopped: (() => void) | null = null
+
+  constructor(number: number, owner: SlotOwner) {
+    this.number = number
+    this.#owner = owner
+  }
+
+  get pid(): number {
+    return this.#worker?.pid ?? 0
+  }
+
+  get state(): SlotState {
+    return this.#state
+  }
+
+  start(): void {
+    const { program, start } = this.#owner
+    const since = performance.now()
+    this.#state = 'starting'
+    let target: ChannelTarget
+    const worker = start(
+      { ...program, env: { ...program.env, HANDOVER_WORKER: String(this.number) } },
+      {
+        message: (message) => this.#owner.message(this, target, message as FromWorker),
+        claimed: () => target.claimed(),
+        finished: (count) => target.finished(count),
+        returned: (returned) => {
+          target.returned(returned.descriptors.length)
+          this.#owner.sentBack(this, target, returned)
+        },
+        closed: (error, returned) => {
+          this.#owner.lostChannel(this, target, error, returned)
+          // Without its channel a worker is of no use: it drains and ends by itself, or is made to.
+          if (error !== null) worker.kill('SIGKILL')
+        },
+      },
+    )
+    target = new ChannelTarget(String(this.number), worker.channel, this.#owner.limit, () =>
+      this.#owner.roomier(target),
+    )
+    this.#worker = worker
+    this.#target = target
+    this.#read(worker.stdout, 'stdout')
+    this.#read(worker.stderr, 'stderr')
+    worker.ended.then((end) => this.#ended(worker, end, performance.now() - since))
+    this.#owner.started(this)
+  }
+
+  /** The worker listens: it may have connections from now on. */
+  ready(target: ChannelTarget): void {
+    target.ready()
+    if (this.#state === 'starting') this.#state = 'ready'
+  }
+
+  tell(message: FromMaster): void {
+    if (this.#worker !== null && !this.#worker.channel.closed) this.#worker.channel.send(message)
+  }
+
+  /** Lets the worker finish what it has, within so many milliseconds; settles when it is gone. */
+  async stop(milliseconds: number): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const worker = this.#worker
+    if (worker === null) {
+      this.#state = 'stopped'
+      return
+    }
+    const wasReady = this.#state === 'ready'
+    this.#state = 'draining'
+    this.#target?.drain()
+    const gone = new Promise<void>((resolve) => {
+      this.#stopped = resolve
+    })
+    // One that does not listen yet has nothing to finish.
+    if (wasReady) this.tell({ type: 'drain', milliseconds })
+    else worker.kill('SIGTERM')
+    const patience = wasReady ? milliseconds : 0
+    const term = setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5)
+    const kill = setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER)
+    await gone
+    clearTimeout(term)
+    clearTimeout(kill)
+  }
+
+  kill(): void {
+    this.#worker?.kill('SIGKILL')
+  }
+
+  status(): WorkerStatus | null {
+    if (this.#target === null) return null
+    const { pid, state } = this
+    return { ...this.#target.status(), worker: this.number, pid, state, restarts: this.#restarts }
+  }
+
+  #read(stream: Readable, name: 'stdout' | 'stderr'): void {
+    createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
+  }
+
+  #ended(worker: Worker, end: WorkerEnd, lived: number): void {
+    if (end.error)
+      for (const text of (end.error.stack ?? end.error.message).split('\n')) this.#owner.line(this, 'stderr', text)
+    worker.channel.closeAfterDeath()
+    const wait = this.#backoff.after(lived)
+    const again = this.#owner.ended(this, end, wait)
+    if (this.#worker === worker) {
+      this.#worker = null
+      this.#target = null
+    }
+    this.#state = again ? 'waiting' : 'stopped'
+    this.#stopped?.()
+    if (!again) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      this.#restarts += 1
+      this.start()
+    }, wait)
+  }
+}

@@ -1,0 +1,26 @@
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { spawnWithChannel } from '../bootstrap/inherit.js'
+import { nodeOptions, type StartWorker, type WorkerEnd } from './worker.js'
+
+/** Starts a worker process. It leads a session of its own, so that Ctrl-C reaches the master alone, which drains it. */
+export const startProcess: StartWorker = (program, handlers) => {
+  const { child, channel } = spawnWithChannel(
+    process.execPath,
+    [...nodeOptions(program), program.script, ...program.args],
+    { cwd: program.cwd, env: program.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },
+    handlers,
+  )
+  const ended = once(child, 'exit').then(
+    ([code, signal]): WorkerEnd => ({ code, signal }),
+    (error: Error): WorkerEnd => ({ code: null, signal: null, error }),
+  )
+  return {
+    pid: child.pid ?? 0,
+    channel,
+    stdout: child.stdout as Readable,
+    stderr: child.stderr as Readable,
+    ended,
+    kill: (signal) => void child.kill(signal),
+  }
+}

@@ -1,0 +1,46 @@
+import { Worker as Thread } from 'node:worker_threads'
+import { lendToThread } from '../bootstrap/inherit.js'
+import { close } from '../syscalls/descriptor.js'
+import { nodeOptions, type StartWorker, type WorkerEnd } from './worker.js'
+
+/** Starts a worker thread of this process. It has an event loop of its own, and shares everything that can crash. */
+export const startThread: StartWorker = (program, handlers) => {
+  let lent = -1
+  const takeBack = (): void => {
+    if (lent >= 0) close(lent)
+    lent = -1
+  }
+  const loan = lendToThread({
+    ...handlers,
+    opened: (peer) => {
+      takeBack() // the thread has its duplicate
+      handlers.opened?.(peer)
+    },
+  })
+  lent = loan.lent
+  const thread = new Thread(program.script, {
+    argv: [...program.args],
+    env: { ...program.env, ...loan.env },
+    execArgv: nodeOptions(program),
+    stdout: true,
+    stderr: true,
+  })
+  const ended = new Promise<WorkerEnd>((resolve) => {
+    let error: Error | undefined
+    thread.on('error', (thrown) => {
+      error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    })
+    thread.on('exit', (code) => {
+      takeBack()
+      resolve({ code: error ? 1 : code, signal: null, ...(error && { error }) })
+    })
+  })
+  return {
+    pid: process.pid,
+    channel: loan.channel,
+    stdout: thread.stdout,
+    stderr: thread.stderr,
+    ended,
+    kill: () => void thread.terminate(),
+  }
+}

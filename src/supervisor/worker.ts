@@ -1,0 +1,44 @@
+import type { Readable } from 'node:stream'
+import type { Channel, ChannelHandlers } from '../channel/channel.js'
+
+/** What a worker runs, the same for processes and threads. */
+export interface Program {
+  /** An absolute path. */
+  script: string
+  args: readonly string[]
+  /** Node's own options, before the script. */
+  execArgv: readonly string[]
+  env: NodeJS.ProcessEnv
+  cwd: string
+  /** Load the module that makes `listen` of an unmodified program go through the master. */
+  preload: boolean
+}
+
+/** How a worker ended. Threads have no signal. */
+export interface WorkerEnd {
+  code: number | null
+  signal: NodeJS.Signals | null
+  /** Why, where the worker could not say so itself: it did not start, or it is a thread that threw. */
+  error?: Error
+}
+
+/** A running worker, process or thread. */
+export interface Worker {
+  /** The process id; a thread has that of the master. */
+  readonly pid: number
+  readonly channel: Channel
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** Settles once, when it is gone; never rejects. */
+  readonly ended: Promise<WorkerEnd>
+  /** Ends it: SIGTERM lets a process clean up, SIGKILL does not. A thread is ended at once by either. */
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void
+}
+
+export type StartWorker = (program: Program, handlers: ChannelHandlers) => Worker
+
+const preloadUrl = new URL('../worker/preload.js', import.meta.url).href
+
+export function nodeOptions({ execArgv, preload }: Program): string[] {
+  return preload ? [...execArgv, '--import', preloadUrl] : [...execArgv]
+}

@@ -1,0 +1,38 @@
+import { kernel } from './kernel.js'
+import { checked } from './result.js'
+
+/**
+ * Closes a descriptor. Takes it.
+ * @throws {SyscallError} EBADF: it was not open, which is a bug of the caller
+ * @see close(2)
+ */
+export function close(descriptor: number): void {
+  checked(kernel.close(descriptor), 'close', undefined, close)
+}
+
+/**
+ * Closes `count` descriptors from `first` on in one native call. Takes all of them, whatever happens to one.
+ * @throws {SyscallError} EBADF: one was not open; the others are closed
+ * @see close(2)
+ */
+export function closeMany(descriptors: Int32Array, first = 0, count = descriptors.length - first): void {
+  checked(kernel.closeMany(descriptors, first, count), 'close', undefined, closeMany)
+}
+
+/**
+ * Duplicates a descriptor; the copy is close-on-exec. Borrows the first, gives the second.
+ * @throws {SyscallError} EBADF, EMFILE
+ * @see fcntl(2), F_DUPFD_CLOEXEC
+ */
+export function dup(descriptor: number): number {
+  return checked(kernel.dup(descriptor), 'fcntl', undefined, dup)
+}
+
+/**
+ * Makes an inherited descriptor close-on-exec and non-blocking. Borrows it.
+ * @throws {SyscallError} EBADF
+ * @see fcntl(2)
+ */
+export function setCloseOnExec(descriptor: number): void {
+  checked(kernel.setCloseOnExec(descriptor), 'fcntl', undefined, setCloseOnExec)
+}

@@ -1,0 +1,100 @@
+import { ACCEPT_BATCH_MAX } from '../limits.js'
+import { accept } from '../syscalls/accept.js'
+import { closeMany } from '../syscalls/descriptor.js'
+import { getpeername, getsockname } from '../syscalls/socket-name.js'
+import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from './address.js'
+
+/** What a policy may know of a connection that has not been handed over yet. */
+export interface Connection {
+  /** Where it comes from; null over a UNIX socket, or when the client has gone already. */
+  readonly peer: SocketAddress | null
+  /** The address it came to; null over a UNIX socket. */
+  readonly local: SocketAddress | null
+}
+
+/** Connections between accept(2) and a target, as rows of a few reused arrays. Owns their descriptors until taken. */
+export interface Arrivals {
+  readonly count: number
+  /** Gives the descriptor of row `index`: whoever takes it owns it. */
+  descriptor(index: number): number
+  describe(index: number): Connection
+}
+
+/** A batch straight from a listening port; refilled by each `accept`, after every row was taken. */
+export class AcceptBatch implements Arrivals {
+  count = 0
+  readonly #descriptors = new Int32Array(ACCEPT_BATCH_MAX)
+  readonly #peers = new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_BYTES)
+  readonly #locals: Uint8Array | null
+  readonly #local: SocketAddress | null
+
+  /** @param local  the port's own address, when that is every connection's; null to ask for each */
+  constructor(local: SocketAddress | null, askLocals: boolean) {
+    this.#local = local
+    this.#locals = askLocals ? new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_BYTES) : null
+  }
+
+  /** Accepts up to `most`. Borrows the listener. @returns how many, or -errno */
+  fill(listener: number, most: number): number {
+    const count = accept(listener, this.#descriptors, this.#peers, this.#locals, Math.min(most, ACCEPT_BATCH_MAX))
+    this.count = Math.max(0, count)
+    return count
+  }
+
+  descriptor(index: number): number {
+    return this.#descriptors[index] as number
+  }
+
+  describe(index: number): Connection {
+    const at = index * ADDRESS_BYTES
+    return {
+      peer: decodeAddress(this.#peers, at),
+      local: this.#locals === null ? this.#local : decodeAddress(this.#locals, at),
+    }
+  }
+}
+
+/** Connections that a target did not take: they wait here, oldest first, for another. */
+export class ReturnedArrivals implements Arrivals {
+  readonly #descriptors: number[] = []
+
+  get count(): number {
+    return this.#descriptors.length
+  }
+
+  /** Takes descriptors. */
+  add(descriptor: number): void {
+    this.#descriptors.push(descriptor)
+  }
+
+  descriptor(index: number): number {
+    return this.#descriptors[index] as number
+  }
+
+  describe(index: number): Connection {
+    return {
+      peer: ask(getpeername, this.descriptor(index)),
+      local: ask(getsockname, this.descriptor(index)),
+    }
+  }
+
+  /** The first `count` have been taken by a target. */
+  forget(count: number): void {
+    this.#descriptors.splice(0, count)
+  }
+
+  /** Nobody will take them: their clients see the end of the connection. */
+  close(): void {
+    closeMany(Int32Array.from(this.#descriptors.splice(0)))
+  }
+}
+
+function ask(call: (descriptor: number, record: Uint8Array) => void, descriptor: number): SocketAddress | null {
+  const record = new Uint8Array(ADDRESS_BYTES)
+  try {
+    call(descriptor, record)
+  } catch {
+    return null // the client has gone; the connection is still to be handed over
+  }
+  return decodeAddress(record)
+}

@@ -1,0 +1,76 @@
+/**
+ * The words between a master and its workers, as JSON in message frames. A word that one side does not know is
+ * ignored, so that two releases can talk.
+ */
+
+/** Worker → master: open a listening port, or share the one that another worker opened. */
+export interface ListenRequest {
+  type: 'listen'
+  id: number
+  /** A numeric address, '' for "any address", or a UNIX path when `port` is null. */
+  host: string
+  port: number | null
+  backlog: number
+  ipv6Only: boolean
+  reusePort: boolean
+  /** The how-manieth port this worker has open with the same address: makes `port: 0` agree between workers. */
+  nth: number
+}
+
+/** Master → worker: the ports now served, by the master's numbers. `address` of the first; null for a UNIX path. */
+export interface ListenReply {
+  type: 'listening'
+  reply: number
+  ports: number[]
+  address: { address: string; family: 'IPv4' | 'IPv6'; port: number } | null
+}
+
+/** Master → worker: the request failed with this system error, by name, as numbers differ between platforms. */
+export interface FailureReply {
+  type: 'failed'
+  reply: number
+  code: string
+}
+
+/** Worker → master: let everyone read or write a UNIX port (`readableAll`, `writableAll`). */
+export interface OpenUpRequest {
+  type: 'open-up'
+  id: number
+  port: number
+  readable: boolean
+  writable: boolean
+}
+
+export interface DoneReply {
+  type: 'done'
+  reply: number
+}
+
+/** Worker → master: the application closed this port. */
+export interface CloseNotice {
+  type: 'close'
+  port: number
+}
+
+/** Worker → master: serve every port that the master has opened itself (`serve(server)` without an address). */
+export interface ServeRequest {
+  type: 'serve'
+  id: number
+}
+
+/** Master → worker: take nothing new, finish what is open, end within `milliseconds`. */
+export interface DrainOrder {
+  type: 'drain'
+  milliseconds: number
+}
+
+/** Worker → master: nothing is open any more. */
+export interface DrainedNotice {
+  type: 'drained'
+}
+
+export type FromWorker = ListenRequest | OpenUpRequest | CloseNotice | ServeRequest | DrainedNotice
+
+export type Reply = ListenReply | FailureReply | DoneReply
+
+export type FromMaster = Reply | DrainOrder

@@ -1,0 +1,53 @@
+import { HandoverError } from '../errors.js'
+import { badFrame } from './frame.js'
+
+/** The version this release speaks, and the oldest it still understands. */
+export const VERSION = 1
+export const VERSION_OLDEST = 1
+
+/** What each side says first. */
+export interface Hello {
+  protocol: 'handover'
+  version: number
+  oldest: number
+  capabilities: string[]
+  pid: number
+}
+
+export const CAPABILITIES = ['transports', 'claims', 'status'] as const
+
+export function ownHello(): Hello {
+  return {
+    protocol: 'handover',
+    version: VERSION,
+    oldest: VERSION_OLDEST,
+    capabilities: [...CAPABILITIES],
+    pid: process.pid,
+  }
+}
+
+/**
+ * Checks what the peer said first.
+ * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: it is no hello; ERR_HANDOVER_VERSION: no version in common
+ */
+export function acceptHello(value: unknown): Hello {
+  const hello = value as Partial<Hello> | null
+  const shaped =
+    typeof hello === 'object' &&
+    hello !== null &&
+    hello.protocol === 'handover' &&
+    Number.isInteger(hello.version) &&
+    Number.isInteger(hello.oldest) &&
+    Number.isInteger(hello.pid) &&
+    Array.isArray(hello.capabilities) &&
+    hello.capabilities.every((name) => typeof name === 'string')
+  if (!shaped) throw badFrame('the first frame is no hello')
+  const { version, oldest } = hello as Hello
+  if (version < VERSION_OLDEST || oldest > VERSION) {
+    throw new HandoverError(
+      'ERR_HANDOVER_VERSION',
+      `the peer speaks versions ${oldest} to ${version}, this side ${VERSION_OLDEST} to ${VERSION}`,
+    )
+  }
+  return hello as Hello
+}

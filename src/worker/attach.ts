@@ -1,0 +1,29 @@
+import { isMainThread } from 'node:worker_threads'
+import { hasInherited } from '../bootstrap/inherit.js'
+import { DRAIN_DEFAULT } from '../limits.js'
+import { drain } from './drain.js'
+import { MasterLink } from './master-link.js'
+
+/** The link is the process's (or thread's) own, even where two copies of this package are loaded. */
+const KEY = Symbol.for('handover.master-link')
+const global = globalThis as { [KEY]?: MasterLink }
+
+/** The link to the master, made at the first call; null in a program that was started without one. */
+export function attachedMaster(): MasterLink | null {
+  const known = global[KEY]
+  if (known !== undefined) return known
+  if (!hasInherited()) return null
+  let draining = false
+  const startDrain = (milliseconds: number): void => {
+    if (draining) return
+    draining = true
+    drain(link, milliseconds, !isMainThread)
+  }
+  const link: MasterLink = new MasterLink({
+    drain: startDrain,
+    // Nobody sends connections any more: what is open is finished, as after an orderly stop.
+    orphaned: () => startDrain(DRAIN_DEFAULT),
+  })
+  global[KEY] = link
+  return link
+}

@@ -1,0 +1,10 @@
+/**
+ * Loaded before an unmodified program (`node --import handover/preload app.js`): every server that it makes listen is
+ * served through the master's ports. Does nothing in a program that was started without a channel.
+ */
+import { attachedMaster } from './attach.js'
+import { hookListen } from './node-internals.js'
+import { PortHandle } from './port-handle.js'
+
+const master = attachedMaster()
+if (master !== null) hookListen((server, place) => new PortHandle(master, server, place))
