@@ -60,16 +60,20 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
   return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }
 }
 
+/** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
+const SAME_SIGNAL = 500
+
 /** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
 function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
   return new Promise((resolve) => {
-    let stopping = false
+    let since: number | null = null
     const stop = (signal: NodeJS.Signals): void => {
-      if (stopping) {
-        if (signal !== 'SIGHUP') void supervisor.kill().then(() => resolve(ExitCode.interrupted))
+      if (since !== null) {
+        const meant = signal !== 'SIGHUP' && performance.now() - since > SAME_SIGNAL
+        if (meant) void supervisor.kill().then(() => resolve(ExitCode.interrupted))
         return
       }
-      stopping = true
+      since = performance.now()
       printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
       void supervisor.stop().then(() => {
         printer.info('stopped', 'stopped', {})

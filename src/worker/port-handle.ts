@@ -49,7 +49,13 @@ export class PortHandle implements ServerHandle {
     this.#listening = true
     this.#port = reply.ports[0] ?? 0
     const { address } = reply
-    if (address !== null) this.getsockname = (out) => (Object.assign(out, address), 0)
+    // Only TCP has one: for a path Node looks whether there is none, and answers with the path.
+    if (address !== null) {
+      this.getsockname = (out) => {
+        Object.assign(out, address)
+        return 0
+      }
+    }
     return 0
   }
 
