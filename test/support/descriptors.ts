@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import type { TestContext } from 'node:test'
 import { until } from './wait.js'
 
 /** What a process's open descriptors lead to, by number; sockets, pipes and files alike. */
@@ -26,8 +27,44 @@ export async function assertSockets(pid: number | 'self', expected: number, what
   assert.equal(socketCount(pid), expected, `${what}: sockets of process ${pid}`)
 }
 
+/** Connections that came to a TCP port and that this process holds a descriptor of. */
+export function copiesHeld(port: number): number {
+  const inodes = new Set<string>()
+  for (const line of [
+    ...readFileSync('/proc/net/tcp', 'utf8').split('\n'),
+    ...readFileSync('/proc/net/tcp6', 'utf8').split('\n'),
+  ]) {
+    const [, local, remote, , , , , , , inode] = line.trim().split(/\s+/)
+    if (
+      remote === undefined ||
+      inode === undefined ||
+      !local?.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`)
+    )
+      continue
+    if (!remote.endsWith(':0000')) inodes.add(`socket:[${inode}]`)
+  }
+  return [...openDescriptors().values()].filter((target) => inodes.has(target)).length
+}
+
 /** Whether a descriptor of this process is close-on-exec. */
 export function isCloseOnExec(descriptor: number): boolean {
   const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'))?.[1]
   return (Number.parseInt(flags ?? '0', 8) & 0o2000000) !== 0
+}
+
+/**
+ * Fails if the test leaves another set of descriptors open than it found. Call it first: what is registered with
+ * `t.after` from then on runs before the count, last in first out.
+ */
+export function noLeak(t: TestContext): void {
+  const before = openDescriptors()
+  const hooks: (() => unknown)[] = []
+  t.after(async () => {
+    for (const hook of hooks) await hook()
+    const left = (): string[] =>
+      [...openDescriptors()].filter(([number]) => !before.has(number)).map(([, target]) => target)
+    await until('no descriptor is left over', () => left().length === 0, 3_000).catch(() => {})
+    assert.deepEqual(left(), [], 'descriptors left over')
+  })
+  t.after = (hook) => void hooks.unshift(hook as () => unknown)
 }

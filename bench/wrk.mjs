@@ -1,0 +1,38 @@
+/** Load: wrk, one thread, every request on a connection of its own. */
+import { execFile, execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const CONNECTIONS = 50
+const REPORT = fileURLToPath(new URL('report.lua', import.meta.url))
+
+/** @throws {Error} with the command that helps: wrk is not installed and cannot be */
+export function needWrk() {
+  if (hasWrk()) return
+  const root = process.getuid?.() === 0
+  if (root) {
+    console.error('installing wrk')
+    try {
+      execFileSync('apt-get', ['install', '-y', '-qq', 'wrk'], { stdio: ['ignore', 'ignore', 'inherit'] })
+    } catch {
+      // not Debian, or no network: said below
+    }
+  }
+  if (!hasWrk()) throw new Error('wrk is missing: install it with `apt-get install wrk`')
+}
+
+function hasWrk() {
+  try {
+    execFileSync('wrk', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch (error) {
+    return error.code !== 'ENOENT' // it ends with 1 after saying its version
+  }
+}
+
+/** @returns {Promise<{requests: number, microseconds: number, p50: number, p99: number, errors: number}>} latencies in µs */
+export async function load(port, seconds) {
+  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', REPORT, '-H', 'Connection: close']
+  const { stdout } = await promisify(execFile)('wrk', [...args, `http://127.0.0.1:${port}/`])
+  return JSON.parse(stdout.trim().split('\n').at(-1))
+}
