@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { isMainThread } from 'node:worker_threads'
-import { Channel, type ChannelHandlers } from '../channel/channel.js'
+import { Channel } from '../channel/channel.js'
+import type { ChannelHandlers } from '../channel/handlers.js'
 import { HandoverError } from '../errors.js'
 import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
 import { constant } from '../syscalls/kernel.js'

@@ -4,37 +4,11 @@ import { close, closeMany } from '../syscalls/descriptor.js'
 import { pollReadable } from '../syscalls/poll.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { acceptHello, type Hello, ownHello } from '../wire/hello.js'
+import { Deliveries, guarded } from './deliveries.js'
+import type { ChannelHandlers } from './handlers.js'
 import type { Returned } from './held-descriptors.js'
 import { Inbox, type InboxVisitor } from './inbox.js'
 import { Outbox } from './outbox.js'
-
-/** What a channel tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
-export interface ChannelHandlers {
-  /** The peer's hello came and a common version exists. */
-  opened?(peer: Hello): void
-  /** Gives the descriptors. */
-  message?(message: unknown, descriptors: Int32Array): void
-  /** Whether transports of this tag are welcome. If not they go back to the sender, unclaimed. */
-  willing?(tag: number, count: number): boolean
-  /** Gives the descriptors. Called only once the kernel has the claim for them. */
-  transports?(tag: number, descriptors: Int32Array): void
-  /** The peer has claimed more; its copies are its own and ours are closed. */
-  claimed?(): void
-  /** Gives the descriptors back: the peer did not take them. */
-  returned?(returned: Returned): void
-  /** How many transports the peer has closed since the channel began. */
-  finished?(count: number): void
-  /** Descriptors from the peer were cut off here, for want of room; it has been told and still owns them. */
-  lost?(count: number): void
-  /** All that waited to be sent is with the kernel. */
-  drained?(): void
-  /** The end: `error` is null after an orderly one. Gives every descriptor that was queued or unclaimed. */
-  closed?(error: Error | null, returned: Returned): void
-}
-
-type Delivery =
-  | { kind: 'message'; message: unknown; descriptors: Int32Array }
-  | { kind: 'transports'; tag: number; descriptors: Int32Array }
 
 /**
  * A connection to another process (or thread) over which frames and descriptors travel, both ways.
@@ -49,7 +23,7 @@ export class Channel {
   readonly #inbox: Inbox
   readonly #watcher: Watcher
   readonly #handlers: ChannelHandlers
-  #deliveries: Delivery[] = []
+  readonly #deliveries: Deliveries
   #peer: Hello | null = null
   #closed = false
   #blocked = false
@@ -64,6 +38,7 @@ export class Channel {
   constructor(socket: number, handlers: ChannelHandlers) {
     this.#socket = socket
     this.#handlers = handlers
+    this.#deliveries = new Deliveries(handlers)
     this.#outbox = new Outbox(socket, Buffer.from(JSON.stringify(ownHello())))
     this.#inbox = new Inbox(socket, this.#visitor())
     try {
@@ -159,8 +134,8 @@ export class Channel {
     try {
       for (;;) {
         if (this.#closed) throw closedError()
-        const at = this.#deliveries.findIndex((one) => one.kind === 'message' && wanted(one.message))
-        if (at >= 0) return (this.#deliveries.splice(at, 1)[0] as { message: Wanted }).message
+        const found = this.#deliveries.pick(wanted)
+        if (found !== undefined) return found
         this.flush()
         const left = deadline - performance.now()
         if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
@@ -197,12 +172,12 @@ export class Channel {
       },
       message: (message, descriptors) => {
         this.#outbox.claim(descriptors.length)
-        this.#deliveries.push({ kind: 'message', message, descriptors })
+        this.#deliveries.addMessage(message, descriptors)
       },
       transports: (tag, descriptors) => {
         if (handlers.willing?.(tag, descriptors.length) ?? handlers.transports !== undefined) {
           this.#outbox.claim(descriptors.length)
-          this.#deliveries.push({ kind: 'transports', tag, descriptors })
+          this.#deliveries.addTransports(tag, descriptors)
           return
         }
         closeMany(descriptors)
@@ -266,32 +241,7 @@ export class Channel {
   #deliver(): void {
     if (this.#closed) return
     this.flush()
-    while (this.#deliveries.length > 0 && !this.#closed) {
-      const settled = this.#outbox.idle && !this.#peerGone
-      const waits = settled ? -1 : this.#deliveries.findIndex(({ descriptors }) => descriptors.length > 0)
-      if (waits === 0) return
-      for (const delivery of this.#deliveries.splice(0, waits < 0 ? Number.POSITIVE_INFINITY : waits))
-        this.#hand(delivery)
-    }
-  }
-
-  #hand(delivery: Delivery): void {
-    const handlers = this.#handlers
-    guarded(() => {
-      if (delivery.kind === 'transports') handlers.transports?.(delivery.tag, delivery.descriptors)
-      else if (handlers.message) handlers.message(delivery.message, delivery.descriptors)
-      else closeMany(delivery.descriptors)
-    })
-  }
-
-  /** What the peer said before it went is still heard; descriptors it may take back are closed, unclaimed. */
-  #lastDeliveries(): void {
-    const deliveries = this.#deliveries
-    this.#deliveries = []
-    for (const delivery of deliveries) {
-      if (delivery.descriptors.length === 0) this.#hand(delivery)
-      else closeMany(delivery.descriptors)
-    }
+    this.#deliveries.handOut(this.#outbox.idle && !this.#peerGone)
   }
 
   #retryLater(): void {
@@ -311,7 +261,7 @@ export class Channel {
     close(this.#socket)
     this.#inbox.discard()
     this.#outbox.abandon()
-    this.#lastDeliveries()
+    this.#deliveries.handLast()
     const { held } = this.#outbox
     const returned = withoutMessages(held.giveBack(held.taken))
     if (this.#handlers.closed) this.#handlers.closed(error, returned)
@@ -334,16 +284,5 @@ function withoutMessages(returned: Returned): Returned {
   return {
     descriptors: returned.descriptors.filter((_, i) => returned.tags[i] !== 0),
     tags: returned.tags.filter((tag) => tag !== 0),
-  }
-}
-
-/** What a handler throws surfaces as an uncaught exception, like any error in a callback, and stops nothing here. */
-function guarded(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
   }
 }

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { Channel, ChannelHandlers } from '../channel/channel.js'
+import type { Channel } from '../channel/channel.js'
+import type { ChannelHandlers } from '../channel/handlers.js'
 
 /** What a worker runs, the same for processes and threads. */
 export interface Program {

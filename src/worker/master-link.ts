@@ -5,7 +5,7 @@ import { LISTEN_REPLY_MAX } from '../limits.js'
 import { close } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
 import type { ListenPlace } from './node-internals.js'
-import { type PortHandle, placeFlags } from './port-handle.js'
+import { type PortHandle, type PortOwner, placeFlags } from './port-handle.js'
 
 /** What becomes of the worker when the master says so, or goes. */
 export interface LinkHandlers {
@@ -16,7 +16,7 @@ export interface LinkHandlers {
 }
 
 /** The worker's side of the channel to its master: asks for ports, takes connections, reports what becomes of them. */
-export class MasterLink {
+export class MasterLink implements PortOwner {
   readonly #channel: Channel
   readonly #ports = new Map<number, PortHandle[]>()
   #asked = 0

@@ -1,6 +1,6 @@
 import type net from 'node:net'
 import { SyscallError } from '../errors.js'
-import type { MasterLink } from './master-link.js'
+import type { ListenReply } from '../wire/control.js'
 import {
   adoptHandle,
   LISTEN_FLAG_IPV6_ONLY,
@@ -12,6 +12,15 @@ import {
   type StreamHandle,
 } from './node-internals.js'
 
+/** Who opens ports for handles, and is told when they close. Errors are negative errnos, as Node expects of a handle. */
+export interface PortOwner {
+  listen(handle: PortHandle, place: ListenPlace | null, backlog: number): ListenReply | number
+  shut(handle: PortHandle): void
+  openUp(port: number, readable: boolean, writable: boolean): number
+  /** Whether handles keep the process alive has changed. */
+  countReferences(): void
+}
+
 /**
  * Stands where a server's own listening handle would: Node's code does `listen`, `address()`, `close()` and the errors
  * with it as always, but the port is the master's and connections come over the channel.
@@ -20,7 +29,7 @@ export class PortHandle implements ServerHandle {
   onconnection?: (status: number, handle: StreamHandle | undefined) => void
   getsockname?: (out: object) => number
   readonly server: net.Server
-  readonly #link: MasterLink
+  readonly #owner: PortOwner
   readonly #place: ListenPlace | null
   readonly #kind: 'tcp' | 'unix'
   #port = 0
@@ -28,9 +37,9 @@ export class PortHandle implements ServerHandle {
   #referenced = true
 
   /** @param place  where to listen; null for whatever the master dispatches */
-  constructor(link: MasterLink, server: net.Server, place: ListenPlace | null) {
+  constructor(owner: PortOwner, server: net.Server, place: ListenPlace | null) {
     this.server = server
-    this.#link = link
+    this.#owner = owner
     this.#place = place
     this.#kind = place !== null && place.port === null ? 'unix' : 'tcp'
   }
@@ -41,7 +50,7 @@ export class PortHandle implements ServerHandle {
   }
 
   listen(backlog: number): number {
-    const reply = this.#link.listen(this, this.#place, backlog)
+    const reply = this.#owner.listen(this, this.#place, backlog)
     if (typeof reply === 'number') {
       process.nextTick(() => this.#endQuietly())
       return reply
@@ -68,19 +77,19 @@ export class PortHandle implements ServerHandle {
   }
 
   close(callback?: () => void): void {
-    if (this.#listening) this.#link.shut(this)
+    if (this.#listening) this.#owner.shut(this)
     this.#listening = false
     if (callback) setImmediate(callback)
   }
 
   ref(): void {
     this.#referenced = true
-    this.#link.countReferences()
+    this.#owner.countReferences()
   }
 
   unref(): void {
     this.#referenced = false
-    this.#link.countReferences()
+    this.#owner.countReferences()
   }
 
   hasRef(): boolean {
@@ -88,7 +97,7 @@ export class PortHandle implements ServerHandle {
   }
 
   fchmod(mode: number): number {
-    return this.#link.openUp(this.#port, (mode & MODE_READABLE) !== 0, (mode & MODE_WRITABLE) !== 0)
+    return this.#owner.openUp(this.#port, (mode & MODE_READABLE) !== 0, (mode & MODE_WRITABLE) !== 0)
   }
 
   /** Takes a connection and makes the server's 'connection' event of it. */

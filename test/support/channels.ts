@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { Channel, type ChannelHandlers } from '../../src/channel/channel.js'
+import { Channel } from '../../src/channel/channel.js'
+import type { ChannelHandlers } from '../../src/channel/handlers.js'
 import { close } from '../../src/syscalls/descriptor.js'
 import { pollReadable } from '../../src/syscalls/poll.js'
 import { recvRights, sendRights } from '../../src/syscalls/rights.js'

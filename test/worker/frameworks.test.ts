@@ -76,7 +76,10 @@ test('a ws server echoes text and binary in every worker, and shakes hands when 
     assert.equal(code, 4321)
     return Number(greeting)
   })
-  await until('the servers have heard the reasons', () => lines.filter((line) => line === 'closed 4321 enough').length >= 2)
+  await until(
+    'the servers have heard the reasons',
+    () => lines.filter((line) => line === 'closed 4321 enough').length >= 2,
+  )
   await fromEach(pids(), async () => Number((await get({ port })).body))
   await allClosed(supervisor)
 })

@@ -36,7 +36,11 @@ function failing(t: TestContext, place: unknown[]): string {
 }
 
 /** Starts a worker that cannot listen on its one port. */
-async function startInVain(t: TestContext, script: string, port: number): Promise<{ lines: string[]; codes: unknown[] }> {
+async function startInVain(
+  t: TestContext,
+  script: string,
+  port: number,
+): Promise<{ lines: string[]; codes: unknown[] }> {
   const supervisor = new Supervisor({ script, args: [String(port)] })
   t.after(() => supervisor.kill())
   const lines: string[] = []
@@ -58,7 +62,11 @@ async function sameError(t: TestContext, place: unknown[], code: string): Promis
   const errors = await heard(workers, 'error', expected.length * 2)
   assert.deepEqual(expected.map((error) => error.code).filter(Boolean), [code], 'the plain program')
   for (const error of expected) {
-    assert.equal(errors.filter((one) => JSON.stringify(one) === JSON.stringify(error)).length, 2, JSON.stringify({ expected, errors }, null, 1))
+    assert.equal(
+      errors.filter((one) => JSON.stringify(one) === JSON.stringify(error)).length,
+      2,
+      JSON.stringify({ expected, errors }, null, 1),
+    )
   }
 }
 

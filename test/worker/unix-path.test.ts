@@ -153,7 +153,9 @@ test('connections that waited on a path when a program unlinked it are served al
   )
 })
 
-test('a server on an abstract name is answered there by every worker', { skip: process.platform !== 'linux' }, async (t) => {
+test('a server on an abstract name is answered there by every worker', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
   const script = program(
     t,
     `import http from 'node:http'

@@ -1,0 +1,79 @@
+import { closeMany } from '../syscalls/descriptor.js'
+import type { ChannelHandlers } from './handlers.js'
+
+interface Delivery {
+  /** What a message says; undefined for transports. */
+  message?: unknown
+  /** The port of transports. */
+  tag: number
+  descriptors: Int32Array
+}
+
+/**
+ * What has arrived and is not handed out yet, in order. Owns the descriptors.
+ *
+ * Invariant: descriptors are handed out only once the kernel has the claim for them. Until then the peer may still
+ * redirect what it sent, so at the peer's end they are closed.
+ */
+export class Deliveries {
+  readonly #handlers: ChannelHandlers
+  #waiting: Delivery[] = []
+
+  constructor(handlers: ChannelHandlers) {
+    this.#handlers = handlers
+  }
+
+  get count(): number {
+    return this.#waiting.length
+  }
+
+  /** Takes the descriptors. */
+  addMessage(message: unknown, descriptors: Int32Array): void {
+    this.#waiting.push({ message, tag: 0, descriptors })
+  }
+
+  /** Takes the descriptors. */
+  addTransports(tag: number, descriptors: Int32Array): void {
+    this.#waiting.push({ tag, descriptors })
+  }
+
+  /** Takes the first message that is wanted out of its turn. */
+  pick<Wanted>(wanted: (message: unknown) => message is Wanted): Wanted | undefined {
+    const at = this.#waiting.findIndex(({ message }) => message !== undefined && wanted(message))
+    return at < 0 ? undefined : (this.#waiting.splice(at, 1)[0]?.message as Wanted)
+  }
+
+  /** Hands out everything, or, while claims are unsent, what comes before the first descriptor. */
+  handOut(claimsSent: boolean): void {
+    const first = claimsSent ? -1 : this.#waiting.findIndex(({ descriptors }) => descriptors.length > 0)
+    for (const delivery of this.#waiting.splice(0, first < 0 ? this.#waiting.length : first)) this.#hand(delivery)
+  }
+
+  /** At the peer's end: what it said is still heard; descriptors that are not claimed are closed. */
+  handLast(): void {
+    for (const delivery of this.#waiting.splice(0)) {
+      if (delivery.descriptors.length === 0) this.#hand(delivery)
+      else closeMany(delivery.descriptors)
+    }
+  }
+
+  #hand({ message, tag, descriptors }: Delivery): void {
+    const { transports: onTransports, message: onMessage } = this.#handlers
+    guarded(() => {
+      if (message === undefined) onTransports?.(tag, descriptors)
+      else if (onMessage) onMessage(message, descriptors)
+      else closeMany(descriptors)
+    })
+  }
+}
+
+/** What a handler throws surfaces as an uncaught exception, like any error in a callback, and stops nothing here. */
+export function guarded(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    process.nextTick(() => {
+      throw error
+    })
+  }
+}
