@@ -179,6 +179,7 @@ export class Dispatcher {
       return 0
     }
     this.#give(lane, lane.port.batch, count)
+    if (count === room && room < ACCEPT_BATCH_MAX) this.#pause(lane) // full now: no need to be woken to find out
     return count
   }
 
