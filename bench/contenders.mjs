@@ -10,16 +10,21 @@ const SERVER = `${root}bench/server.mjs`
 const START_MAX = 20_000
 const STOP_MAX = 10_000
 
+/** What ends each contender that runs. */
+const stops = new Set()
+
 /** @returns the contenders' names and commands, handover first */
 export function contenders(workers) {
   const node = process.execPath
   const cluster = (policy) => [node, `${root}bench/cluster.mjs`, policy, String(workers)]
   const preload = pathToFileURL(built('worker/preload.js')).href
+  const dispatcher = (policy) => [compiled('dispatcher'), policy, String(workers), node, preload, SERVER]
   return [
     { name: 'handover', command: [node, built('cli/main.js'), 'run', '-w', String(workers), SERVER] },
     { name: 'cluster RR', command: cluster('rr') },
     { name: 'cluster SCHED_NONE', command: cluster('none') },
-    { name: 'C dispatcher', command: [compiled('dispatcher'), String(workers), node, preload, SERVER] },
+    { name: 'C dispatcher', command: dispatcher('normal') },
+    { name: 'C dispatcher, SCHED_BATCH', command: dispatcher('batch') },
   ]
 }
 
@@ -43,21 +48,29 @@ export async function start({ name, command }, workers) {
     child.once('exit', (code, signal) => reject(new Error(`it ended (${signal ?? code})`)))
     setTimeout(() => reject(new Error(`it does not listen after ${START_MAX} ms`)), START_MAX).unref()
   })
-  const stop = () => stopped(child, pids)
+  stops.add(() => stopped(child, pids))
   try {
     await ready
     await answer(port)
   } catch (error) {
-    await stop()
     throw new Error(`${name}: ${error.message}\n${said.join('\n')}`)
   }
-  return { name, port, master: child.pid, workers: [...pids], stop }
+  return { name, port, master: child.pid, workers: [...pids] }
+}
+
+/** Ends all that was started. */
+export async function stopAll() {
+  await Promise.all([...stops].map((stop) => stop()))
+  stops.clear()
 }
 
 /** Settles with the first answer. */
 function answer(port) {
   return new Promise((resolve, reject) => {
-    get({ port, host: '127.0.0.1', agent: false }, (response) => response.resume().on('end', resolve)).on('error', reject)
+    get({ port, host: '127.0.0.1', agent: false }, (response) => response.resume().on('end', resolve)).on(
+      'error',
+      reject,
+    )
   })
 }
 

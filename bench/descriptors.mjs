@@ -112,8 +112,11 @@ function nodeSender(socket) {
   }
 }
 
-/** @returns every contender's rates, a list per name with one entry per round, and a table of them */
-export async function measureDescriptors({ rounds, milliseconds = 1000 }) {
+/**
+ * @param signal  ends it early, with an error
+ * @returns every contender's rates, a list per name with one entry per round, and a table of them
+ */
+export async function measureDescriptors({ rounds, milliseconds = 1000, signal }) {
   const server = net.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const socket = net.connect(server.address().port, '127.0.0.1')
@@ -133,7 +136,10 @@ export async function measureDescriptors({ rounds, milliseconds = 1000 }) {
     ]
     for (const { name } of measures) measured[name] = []
     for (let round = 0; round < rounds; round++) {
-      for (const { name, rate } of rotated(measures, round)) measured[name].push(await rate())
+      for (const { name, rate } of rotated(measures, round)) {
+        signal?.throwIfAborted()
+        measured[name].push(await rate())
+      }
     }
   } finally {
     for (const sender of senders) await sender.stop()

@@ -1,19 +1,22 @@
 /*
  * The lower bound for handover's master: the same work for the same unmodified workers, in plain C over epoll.
  *
- *   dispatcher <workers> <node> <preload> <script>
+ *   dispatcher <normal | batch> <workers> <node> <preload> <script>
  *
  * It starts the workers, opens the one port they ask for, accepts in batches, gives each connection to the least
  * loaded worker, sends one message per worker and batch, closes its copies when they are claimed, and counts what is
  * open. It neither redirects nor restarts: whatever is outside of that ends it, and its workers, with a line on
  * standard error. SIGTERM and SIGINT end it too.
+ *
+ * With `batch` it runs under SCHED_BATCH: on a busy machine it does not preempt a worker whenever a connection comes,
+ * and finds several when its turn comes.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -106,7 +109,8 @@ static void send_json(worker *to, uint8_t type, const char *json) {
   if (length > sizeof frame - HEADER_BYTES) fail("a message is too long: %s", json);
   memcpy(frame + put_header(frame, type, (uint32_t)length, 0), json, length);
   length += HEADER_BYTES;
-  if (send(to->channel, frame, length, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length) fail("send: %s", strerror(errno));
+  ssize_t sent = send(to->channel, frame, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent != (ssize_t)length) fail("send: %s", sent < 0 ? strerror(errno) : "a short count");
 }
 
 /* One message with everything that is to go. A frame this small goes as a whole or not at all. */
@@ -228,7 +232,7 @@ static void open_port(const char *host, unsigned port, int backlog) {
 
 /* Opens the port for the first worker that asks; the others share it. */
 static void answer_listen(worker *from, const char *json) {
-  char host[64] = "", asked[sizeof place], reply[256], address[INET6_ADDRSTRLEN];
+  char host[64] = "", asked[sizeof place], reply[256], address[64];
   sscanf(field(json, "host"), "\"%63[^\"]\"", host);
   const char *port = field(json, "port");
   if (strncmp(port, "null", 4) == 0 || strtol(field(json, "nth"), NULL, 10) != 0) fail("one TCP port only: %s", json);
@@ -240,21 +244,21 @@ static void answer_listen(worker *from, const char *json) {
   } else if (strcmp(asked, place) != 0) {
     fail("one TCP port only: %s", json);
   }
+  char own_port[8];
   struct sockaddr_storage own;
   socklen_t length = sizeof own;
   checked(getsockname(listener, (struct sockaddr *)&own, &length), "getsockname");
-  bool ipv6 = own.ss_family == AF_INET6;
-  const void *number = ipv6 ? (void *)&((struct sockaddr_in6 *)&own)->sin6_addr : &((struct sockaddr_in *)&own)->sin_addr;
-  unsigned own_port = ntohs(ipv6 ? ((struct sockaddr_in6 *)&own)->sin6_port : ((struct sockaddr_in *)&own)->sin_port);
-  inet_ntop(own.ss_family, number, address, sizeof address);
+  if (getnameinfo((struct sockaddr *)&own, length, address, sizeof address, own_port, sizeof own_port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    fail("getnameinfo: the listener has no address");
   snprintf(reply, sizeof reply,
            "{\"type\":\"listening\",\"reply\":%ld,\"ports\":[%d],"
-           "\"address\":{\"address\":\"%s\",\"family\":\"IPv%d\",\"port\":%u}}",
-           strtol(field(json, "id"), NULL, 10), PORT, address, ipv6 ? 6 : 4, own_port);
+           "\"address\":{\"address\":\"%s\",\"family\":\"IPv%d\",\"port\":%s}}",
+           strtol(field(json, "id"), NULL, 10), PORT, address, own.ss_family == AF_INET6 ? 6 : 4, own_port);
   send_json(from, MESSAGE, reply);
   from->listens = true;
   if (!first) return;
-  printf("listening on port %u\n", own_port);
+  printf("listening on port %s\n", own_port);
   fflush(stdout);
 }
 
@@ -312,7 +316,7 @@ static void take_frames(worker *from) {
 static void read_worker(worker *from) {
   ssize_t got = recv(from->channel, from->inbox + from->filled, INBOX_BYTES - from->filled, MSG_DONTWAIT);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) fail("worker %d closed its channel", (int)from->pid);
+  if (got <= 0) fail("worker %d is gone", (int)from->pid);
   from->filled += (size_t)got;
   take_frames(from);
 }
@@ -354,35 +358,31 @@ static void start_worker(int number, char *node, char *preload, char *script) {
   send_json(one, HELLO, hello);
 }
 
-/* SIGTERM, SIGINT and SIGCHLD as a descriptor; workers start with the old mask. */
+/* SIGTERM and SIGINT as a descriptor; workers start with none blocked. */
 static int open_signals(void) {
   sigset_t mask;
   sigemptyset(&mask);
   sigaddset(&mask, SIGTERM);
   sigaddset(&mask, SIGINT);
-  sigaddset(&mask, SIGCHLD);
   checked(sigprocmask(SIG_BLOCK, &mask, NULL), "sigprocmask");
   int signals = checked(signalfd(-1, &mask, SFD_CLOEXEC), "signalfd");
   watch(EPOLL_CTL_ADD, signals, EPOLLIN);
   return signals;
 }
 
-static void take_signal(int signals) {
-  struct signalfd_siginfo got;
-  if (read(signals, &got, sizeof got) != (ssize_t)sizeof got) return;
-  if (got.ssi_signo == SIGCHLD) fail("worker %u ended", got.ssi_pid);
-  end(0);
-}
-
 int main(int argc, char **argv) {
-  int wanted = argc == 5 ? atoi(argv[1]) : 0;
+  int wanted = argc == 6 ? atoi(argv[2]) : 0;
   if (wanted < 1 || wanted > WORKERS_MAX) {
-    fprintf(stderr, "usage: dispatcher <1 to %d workers> <node> <preload> <script>\n", WORKERS_MAX);
+    fprintf(stderr, "usage: dispatcher <normal | batch> <1 to %d workers> <node> <preload> <script>\n", WORKERS_MAX);
     return 2;
   }
   epoll = checked(epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
   int signals = open_signals();
-  for (int number = 1; number <= wanted; number++) start_worker(number, argv[2], argv[3], argv[4]);
+  for (int number = 1; number <= wanted; number++) start_worker(number, argv[3], argv[4], argv[5]);
+  if (strcmp(argv[1], "batch") == 0) { /* only now, as workers would inherit it */
+    struct sched_param none = {0};
+    checked(sched_setscheduler(0, SCHED_BATCH, &none), "sched_setscheduler");
+  }
 
   for (;;) {
     struct epoll_event events[WORKERS_MAX + 2];
@@ -392,7 +392,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
       int ready = events[i].data.fd;
       if (ready == listener) accept_batch();
-      else if (ready == signals) take_signal(signals);
+      else if (ready == signals) end(0);
       else
         for (int at = 0; at < worker_count; at++)
           if (workers[at].channel == ready) read_worker(&workers[at]);

@@ -67,17 +67,19 @@ const SAME_SIGNAL = 500
 function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
   return new Promise((resolve) => {
     let since: number | null = null
+    let code: number = ExitCode.ok
+    const again = (signal: NodeJS.Signals): void => {
+      if (signal === 'SIGHUP' || performance.now() - (since as number) < SAME_SIGNAL) return
+      code = ExitCode.interrupted
+      void supervisor.kill()
+    }
     const stop = (signal: NodeJS.Signals): void => {
-      if (since !== null) {
-        const meant = signal !== 'SIGHUP' && performance.now() - since > SAME_SIGNAL
-        if (meant) void supervisor.kill().then(() => resolve(ExitCode.interrupted))
-        return
-      }
+      if (since !== null) return again(signal)
       since = performance.now()
       printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
       void supervisor.stop().then(() => {
-        printer.info('stopped', 'stopped', {})
-        resolve(ExitCode.ok)
+        printer.info('stopped', 'stopped', { code })
+        resolve(code)
       })
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
@@ -83,6 +83,14 @@ export async function allClosed(supervisor: Supervisor): Promise<void> {
   const open = (): number => supervisor.status().workers.reduce((sum, one) => sum + one.open + one.unclaimed, 0)
   await until('every connection is reported closed', () => open() === 0).catch((error: Error) => {
     throw new Error(`${error.message} (${open()} are not)`)
+  })
+}
+
+/** Settles when a connection is closed, however it came about. */
+export function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.destroyed) resolve()
+    socket.on('error', () => {}).once('close', () => resolve())
   })
 }
 

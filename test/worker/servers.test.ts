@@ -7,7 +7,7 @@ import test from 'node:test'
 import tls from 'node:tls'
 import { connect, get, inParallel } from '../support/client.js'
 import { fixture } from '../support/paths.js'
-import { allClosed, certificate, fromEach } from '../support/programs.js'
+import { allClosed, certificate, closed, fromEach } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 
 /** Reads an echo server's greeting, has `text` echoed, and closes. @returns who greeted */
@@ -124,8 +124,8 @@ test('a client that fails its TLS handshake is closed, and counted as closed', a
   const env = { ...process.env, KEY: keyFile, CERT: certFile }
   const { supervisor, port } = await supervise(t, { script: fixture('tls-echo.mjs'), workers: 2, env })
   const socket = await connect({ port })
-  socket.on('error', () => {}).resume()
+  const gone = closed(socket.resume())
   socket.write('GET / HTTP/1.1\r\n\r\n')
-  await once(socket, 'close')
+  await gone
   await allClosed(supervisor)
 })

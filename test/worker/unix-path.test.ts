@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
 import { fixture, scratch } from '../support/paths.js'
-import { allClosed, fromEach, plainly, program, said } from '../support/programs.js'
+import { allClosed, closed, fromEach, plainly, program, said } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -138,13 +137,13 @@ test('connections that waited on a path when a program unlinked it are served al
   // One connection a worker: the second and third wait in the kernel's queue of the file that will be unlinked.
   const { supervisor, pids } = await supervise(t, { script, maxConnections: 1 })
   const held = await connect({ path })
-  held.on('error', () => {}).resume()
+  const lost = closed(held.resume())
   held.write('GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until('the worker holds a connection', () => supervisor.status().workers[0]?.open === 1)
   const waiting = [get({ path }, '/', { timeout: 5_000 }), get({ path }, '/', { timeout: 5_000 })]
   const old = pids()[0] as number
   process.kill(old, 'SIGKILL')
-  await once(held, 'close')
+  await lost
   const answers = await Promise.all(waiting)
   for (const { body } of answers) assert.notEqual(Number(body), old)
   assert.deepEqual(

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { root } from './paths.js'
+import { until } from './wait.js'
+
+export interface Command {
+  child: ChildProcess
+  /** All it wrote so far. */
+  stdout(): string
+  stderr(): string
+  /** Waits for a line of standard output that matches; its first group, or the match. */
+  line(pattern: RegExp): Promise<string>
+  /** Its exit code, or the signal that ended it. */
+  ended: Promise<number | NodeJS.Signals | null>
+}
+
+/** Runs `handover` as a user would, and ends it with the test. */
+export function handover(
+  t: TestContext,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Command {
+  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], options)
+}
+
+/** Runs any program, and ends it with the test. */
+export function command(
+  t: TestContext,
+  file: string,
+  args: string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Command {
+  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  let out = ''
+  let err = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    err += text
+  })
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve(code ?? signal))
+  })
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  return {
+    child,
+    stdout: () => out,
+    stderr: () => err,
+    ended,
+    async line(pattern) {
+      await until(`a line ${pattern}`, () => pattern.test(out)).catch((error: Error) => {
+        throw new Error(`${error.message}\n${out}\n${err}`)
+      })
+      const match = pattern.exec(out) as RegExpExecArray
+      return match[1] ?? match[0]
+    },
+  }
+}
+
+/** Whether a process is there (and is no zombie that its parent has not looked at). */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
