@@ -1,11 +1,13 @@
 {
+  "variables": { "werror%": 0 },
   "targets": [
     {
       "target_name": "handover",
       "sources": ["addon.c", "address.c", "socket.c", "accept.c", "rights.c", "watch.c"],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
-      "xcode_settings": { "OTHER_CFLAGS": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"] }
+      "xcode_settings": { "OTHER_CFLAGS": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"] },
+      "conditions": [["werror==1", { "cflags": ["-Werror"], "xcode_settings": { "OTHER_CFLAGS": ["-Werror"] } }]]
     }
   ]
 }

@@ -38,8 +38,8 @@ function ended({ worker, pid, end, expected, restartIn }: SupervisorEvents['ende
   const fields = { worker, pid, code: end.code, signal: end.signal, expected, restartIn }
   const what = `worker ${worker} ended (${endText(end)})`
   if (expected) printer.info('ended', what, fields)
-  else if (restartIn === null) printer.warn('ended', what, fields)
-  else printer.warn('ended', `${what}; another starts in ${restartIn} ms`, fields)
+  // With neither, the start has failed: the one line that says why is still to come.
+  else if (restartIn !== null) printer.warn('ended', `${what}; another starts in ${restartIn} ms`, fields)
 }
 
 function codes(error: Error): object {

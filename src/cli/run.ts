@@ -55,6 +55,8 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
     view.watch(supervisor)
     return { printer: textPrinter(view.write), end: view.end }
   }
+  // A log reader that goes away (`handover run app.js | head`) must not take the service with it.
+  process.stdout.on('error', () => {})
   const write = (line: string): void => void process.stdout.write(`${line}\n`)
   const printer = json ? jsonPrinter(write) : textPrinter(write)
   return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }

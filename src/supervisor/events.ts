@@ -14,7 +14,10 @@ export interface SupervisorEvents {
   line: [event: { worker: number; stream: 'stdout' | 'stderr'; text: string }]
   /** A port could not be opened for a worker. */
   refused: [event: { worker: number; error: SyscallError }]
-  /** A worker is gone; `restartIn` milliseconds if another will take its place. */
+  /**
+   * A worker is gone: as asked (`expected`), or another takes its place in `restartIn` milliseconds, or neither, and
+   * then `start` rejects with the reason.
+   */
   ended: [event: { worker: number; pid: number; end: WorkerEnd; expected: boolean; restartIn: number | null }]
   /** A worker's channel broke the protocol; the worker is being ended. */
   broken: [event: { worker: number; error: Error }]

@@ -62,6 +62,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #refusals = new Map<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
+  #failed = false
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
 
@@ -209,9 +210,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #ended(slot: Slot, end: WorkerEnd, wait: number): boolean {
-    const expected = this.#stopping !== null
-    const failure = expected || this.#everReady ? null : this.#verdict(slot, end)
-    const again = !expected && failure === null
+    const stopping = this.#stopping !== null
+    const expected = stopping && !this.#failed
+    const failure = stopping || this.#everReady ? null : this.#verdict(slot, end)
+    const again = !stopping && failure === null
     const restartIn = again ? wait : null
     this.emit('ended', { worker: slot.number, pid: slot.pid, end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
@@ -232,6 +234,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #fail(error: Error): void {
+    this.#failed = true
     const settle = this.#settleStart
     this.#settleStart = null
     void this.kill().then(() => settle?.reject(error))

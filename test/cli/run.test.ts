@@ -196,3 +196,14 @@ test('without a terminal the live view is plain log lines', async (t) => {
   open.destroy()
   assert.ok(!run.stdout().includes('\u001b['), 'no escape codes')
 })
+
+test('a log reader that goes away does not take the service with it', async (t) => {
+  const run = handover(t, ['run', fixture('crash-on-demand.mjs')])
+  const port = Number(await run.line(PORT))
+  await run.line(/worker 1 ready/)
+  run.child.stdout?.destroy()
+  await assert.rejects(get({ port }, '/crash'))
+  assert.equal((await get({ port })).status, 200)
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
+})

@@ -19,7 +19,11 @@ const SLOW = { connectionsCheckingInterval: 20, keepAliveTimeout: 60_000 }
 
 for (const [name, options, bytes] of [
   ['headersTimeout', { headersTimeout: 100, requestTimeout: 60_000 }, 'GET / HTTP/1.1\r\nHost: local'],
-  ['requestTimeout', { headersTimeout: 100, requestTimeout: 100 }, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf'],
+  [
+    'requestTimeout',
+    { headersTimeout: 100, requestTimeout: 100 },
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf',
+  ],
   ['headersTimeout, before its first byte,', { headersTimeout: 100, requestTimeout: 60_000 }, ''],
 ] as const) {
   test(`a client slower than ${name} has 408 and is closed`, async (t) => {

@@ -104,26 +104,19 @@ test('serve without options and without a master says what is missing', () => {
 })
 
 test('serve without options takes part in every port that is open already', async (t) => {
-  const { supervisor, port, pids } = await supervise(t, {
-    ...options({ PLACE: '{"port":0,"host":"127.0.0.1"}' }),
-    execArgv: ['--import', `data:text/javascript,${encodeURIComponent(SECOND_WITHOUT_OPTIONS)}`],
-  })
+  const env = { PLACE: '{"port":0,"host":"127.0.0.1"}', FLAG: join(scratch(t), 'open') }
+  const { supervisor, port, pids } = await supervise(t, options(env))
   await fromEach(pids(), async () => Number((await get({ port })).body))
   await allClosed(supervisor)
 })
 
-/** The second worker waits until the first one has opened its port, then serves whatever there is. */
-const SECOND_WITHOUT_OPTIONS = `
-  if (process.env.HANDOVER_WORKER === '2') {
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    delete process.env.PLACE
-  }`
-
-test('serve refuses a server that listens already, and leaves it as it was', async (t) => {
-  const server = http.createServer((_request, response) => response.end('as it was')).listen(0, '127.0.0.1')
-  t.after(() => server.close())
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  assert.throws(() => serve(server, { port: 0 }), { code: 'ERR_SERVER_ALREADY_LISTEN' })
-  assert.equal((await get({ port })).body, 'as it was')
+test('serve refuses a server that listens already, and leaves it as it was, with a master and without', async (t) => {
+  const twice = fixture('serve-twice.mjs')
+  const plain = plainly(t, twice)
+  const worker = await supervise(t, { script: twice, preload: false })
+  for (const program of [plain, worker]) {
+    assert.deepEqual(await heard(program, 'thrown'), ['ERR_SERVER_ALREADY_LISTEN'])
+    const [port] = (await heard<number>(program, 'port')) as [number]
+    assert.equal((await get({ port })).body, 'as it was')
+  }
 })

@@ -65,10 +65,12 @@ test('getConnections counts this server, and close waits for its last connection
   first.write('close')
   assert.deepEqual(await heard(worker, 'closing'), [[false, null]])
   await until('nobody listens', () =>
-    connect({ port }).then(
-      (socket) => void socket.destroy(),
-      (error: { code: string }) => error.code === 'ECONNREFUSED',
-    ).then(Boolean),
+    connect({ port })
+      .then(
+        (socket) => void socket.destroy(),
+        (error: { code: string }) => error.code === 'ECONNREFUSED',
+      )
+      .then(Boolean),
   )
   first.destroy()
   await until('one connection is left', () => supervisor.status().workers[0]?.open === 1)

@@ -1,0 +1,56 @@
+// The packed tarball, installed as a user would, without any install script: types, imports and the command work.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { run } from './run.mjs'
+
+const folder = mkdtempSync(join(tmpdir(), 'handover-package-'))
+try {
+  run('node', ['scripts/prebuild.mjs'])
+  run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder])
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', `./${tarball}`], { cwd: folder })
+  writeFileSync(
+    join(folder, 'user.ts'),
+    "import { Supervisor, serve, type Policy } from 'handover'\n" +
+      'const policy: Policy = (connection, targets) => (connection.peer ? targets[0]?.id : undefined)\n' +
+      "export const supervisor = new Supervisor({ script: '/x.js', workers: 2, policy })\nexport { serve }\n",
+  )
+  run(
+    resolve('node_modules/.bin/tsc'),
+    [
+      ...['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--skipLibCheck', 'false', 'user.ts'],
+      ...['--typeRoots', resolve('node_modules/@types'), '--types', 'node'],
+    ],
+    { cwd: folder },
+  )
+  writeFileSync(
+    join(folder, 'app.mjs'),
+    "import http from 'node:http'\nhttp.createServer((_, r) => r.end('packed')).listen(0, '127.0.0.1')\n",
+  )
+  await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
+  console.log('the packed tarball works')
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+/** Starts the command, asks it once, and stops it; fails if it does not answer or does not leave with 0. */
+async function answers(command, args) {
+  const child = spawn(command, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise((done) => child.on('exit', (code, signal) => done(code ?? signal)))
+  let text = ''
+  for await (const chunk of child.stdout) {
+    text += chunk
+    const url = /listening on (\S+)/.exec(text)?.[1]
+    if (url === undefined) continue
+    const body = await (await fetch(url, { headers: { connection: 'close' } })).text()
+    if (body !== 'packed') throw new Error(`it answered ${body}`)
+    break
+  }
+  child.stdout.resume()
+  child.kill('SIGTERM')
+  const code = await ended
+  if (code !== 0) throw new Error(`the command ended with ${code}:\n${text}`)
+}
