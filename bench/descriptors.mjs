@@ -28,6 +28,7 @@ async function rateOf(sender, milliseconds) {
   await passed(milliseconds)
   const rate = ((sender.count() - before.count) / (performance.now() - before.at)) * 1000
   sender.rest()
+  while (sender.pending() > 0) await passed(1)
   return rate
 }
 
@@ -40,6 +41,7 @@ async function channelSender(name, socket, batch, mode) {
   const source = socket._handle.fd
   let taken = 0
   let running = false
+  const pending = () => channel.queued + channel.unclaimed
   const pump = () => {
     // While something is queued the kernel has no room: what is taken then would share its message.
     while (running && channel.queued === 0 && channel.unclaimed + batch <= WINDOW && channel.room >= batch) {
@@ -56,7 +58,8 @@ async function channelSender(name, socket, batch, mode) {
   )
   return {
     name,
-    count: () => taken - channel.queued - channel.unclaimed,
+    count: () => taken - pending(),
+    pending,
     go() {
       running = true
       pump()
@@ -96,6 +99,7 @@ function nodeSender(socket) {
   return {
     name: 'child.send(socket)',
     count: () => sent,
+    pending: () => waiting,
     go() {
       running = true
       pump()

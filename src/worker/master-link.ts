@@ -19,6 +19,10 @@ export interface LinkHandlers {
 export class MasterLink implements PortOwner {
   readonly #channel: Channel
   readonly #ports = new Map<number, PortHandle[]>()
+  /** Ports the application closed: connections that were on their way go back. */
+  readonly #shut = new Set<number>()
+  /** The answer to `listen` may come together with the port's first connections, in one read. */
+  #asking = false
   #asked = 0
   #adopted = 0
   #finished = 0
@@ -28,7 +32,7 @@ export class MasterLink implements PortOwner {
   /** Takes the inherited channel. @throws {HandoverError} as `inherited` */
   constructor(handlers: LinkHandlers) {
     this.#channel = inherited({
-      willing: (port) => this.#portHandle(port) !== undefined,
+      willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors) => this.#deliver(port, descriptors),
       message: (message) => {
         const { type, milliseconds } = message as DrainOrder
@@ -73,7 +77,10 @@ export class MasterLink implements PortOwner {
     )
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
-    for (const port of reply.ports) this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
+    for (const port of reply.ports) {
+      this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
+      this.#shut.delete(port)
+    }
     this.countReferences()
     return reply
   }
@@ -85,6 +92,7 @@ export class MasterLink implements PortOwner {
       if (left.length === handles.length) continue
       if (left.length > 0) this.#ports.set(port, left)
       else this.#ports.delete(port)
+      if (left.length === 0) this.#shut.add(port)
       if (left.length === 0 && !this.#draining) this.#tell({ type: 'close', port })
     }
     this.countReferences()
@@ -119,7 +127,12 @@ export class MasterLink implements PortOwner {
   #ask(request: FromWorker & { id: number }): Reply {
     this.#channel.send(request)
     const isReply = (message: unknown): message is Reply => (message as FromMaster as Reply).reply === request.id
-    return this.#channel.waitFor(isReply, LISTEN_REPLY_MAX)
+    this.#asking = true
+    try {
+      return this.#channel.waitFor(isReply, LISTEN_REPLY_MAX)
+    } finally {
+      this.#asking = false
+    }
   }
 
   #portHandle(port: number): PortHandle | undefined {

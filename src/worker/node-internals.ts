@@ -12,14 +12,15 @@
  * look at, and can only answer later: `server.address()` right behind `listen()` would be null.
  */
 import net from 'node:net'
-import { closeMany } from '../syscalls/descriptor.js'
-import { kernel } from '../syscalls/kernel.js'
+import { close } from '../syscalls/descriptor.js'
 import { socket, socketpair } from '../syscalls/socket.js'
 
 /** A connection's handle, as libuv gives it to Node. */
 export interface StreamHandle {
   open(descriptor: number): number
   close(callback?: () => void): void
+  /** Closes with RST; TCP only. */
+  reset?(callback: () => void): number
 }
 
 /** What `net.Server` expects of the handle it listens with. */
@@ -101,7 +102,7 @@ function streamClass(kind: StreamKind): StreamClass {
   const known = classes[kind]
   if (known !== undefined) return known
   const [descriptor, spare] = kind === 'unix' ? socketpair() : [socket('ipv4')]
-  if (spare !== undefined) closeMany(Int32Array.of(spare))
+  if (spare !== undefined) close(spare)
   const probe = new net.Socket({ fd: descriptor as number }) as net.Socket & { _handle: StreamHandle }
   const found = probe._handle.constructor as StreamClass
   probe.on('error', () => {}) // the probe is connected to nobody
@@ -124,9 +125,17 @@ function reportingClass(kind: StreamKind): new (type: number, closed: () => void
       this.#closed = closed
     }
     override close(callback?: () => void): void {
+      super.close(callback)
+      this.#report()
+    }
+    override reset(callback: () => void): number {
+      const error = super.reset?.(callback) ?? 0
+      if (error === 0) this.#report()
+      return error
+    }
+    #report(): void {
       const closed = this.#closed
       this.#closed = null
-      super.close(callback)
       closed?.()
     }
   }
@@ -144,7 +153,7 @@ export function adoptHandle(kind: StreamKind, descriptor: number, closed: () => 
   const handle = new (reportingClass(kind))(SOCKET_TYPE, closed)
   const error = handle.open(descriptor)
   if (error === 0) return handle
-  kernel.close(descriptor)
+  close(descriptor)
   handle.close()
   return error
 }

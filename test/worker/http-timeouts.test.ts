@@ -121,7 +121,7 @@ test('the close of an http server closes its idle connections and lets the other
   const [ofIdle, ofBusy] = [collect(idle), collect(busy)]
   idle.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until('the first is answered', () => ofIdle.text.endsWith('answered'))
-  busy.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n1')
+  busy.write('POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n1')
   await ofIdle.gone
   busy.write('2')
   await until('the second is answered', () => ofBusy.text.endsWith('answered'))
