@@ -94,7 +94,6 @@ const HANDOVER = {
   ERR_HANDOVER_VERSION: 'Run releases of handover on both sides that share a protocol version.',
   ERR_HANDOVER_DESCRIPTORS_MISSING: 'Descriptors were announced that did not come: nobody else may read the channel.',
   ERR_HANDOVER_DESCRIPTORS_SURPLUS: 'The peer sent descriptors that no frame announced.',
-  ERR_HANDOVER_DESCRIPTORS_LOST: 'The receiver had no room for the descriptors: raise its limit with `ulimit -n`.',
   ERR_HANDOVER_OUTBOX_FULL: 'The peer does not read: wait for it to drain, or close the channel.',
   ERR_HANDOVER_CLOSED: 'The channel is closed: establish a new one.',
   ERR_HANDOVER_NO_ANSWER: 'The master did not answer in time: its event loop is blocked, or it is gone.',

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { connect, get } from '../support/client.js'
 import { openDescriptors } from '../support/descriptors.js'
 import { fixture } from '../support/paths.js'
-import { allClosed, fromEach, heard, program } from '../support/programs.js'
+import { allClosed, fromEach, heard, program, said } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -74,7 +74,7 @@ test('a child inherits neither the channel nor a connection of its worker', onLi
   socket.destroy()
 })
 
-test('children of a worker survive nothing of the drain: it ends while they still run', async (t) => {
+test('a worker ends when it is stopped, though a child of its own still runs', async (t) => {
   const script = program(t, `import { fork } from 'node:child_process'\nconst start = (tell) => fork(${child}).on('message', tell)${APP}`)
   const { supervisor, events, ...worker } = await supervise(t, { script, drainTimeout: 60_000 })
   await heard(worker, 'child')
@@ -123,37 +123,33 @@ test('a program passes a connection on to a child of its own', async (t) => {
   await allClosed(supervisor)
 })
 
-test('a program passes its server on to a child of its own', async (t) => {
+test('a program that passes its server on to a child of its own is not ended by it', async (t) => {
   const script = program(
     t,
     `import { fork } from 'node:child_process'
     import net from 'node:net'
     if (process.send) {
-      process.on('message', (message, server) => {
-        server.on('connection', (socket) => socket.end('child'))
-        process.send('serving')
-      })
+      process.on('message', (message, server) => server?.on('connection', (socket) => socket.end('served')))
       process.send('up')
     } else {
       const child = fork(process.argv[1])
+      const outcome = (error) => say('outcome', error?.code ?? 'passed')
+      child.on('error', outcome)
       child.once('message', () => {
-        const server = net.createServer((socket) => socket.end('parent')).listen(0, '127.0.0.1', () => {
-          child.once('message', () => {
-            server.close()
-            say('passed')
-          })
+        const server = net.createServer((socket) => socket.end('served')).listen(0, '127.0.0.1', () => {
           try {
-            child.send('server', server)
+            child.send('server', server, outcome)
           } catch (error) {
-            say('passed', error.code)
+            outcome(error)
           }
         })
       })
     }`,
   )
-  const { port, ...worker } = await supervise(t, { script })
-  assert.deepEqual(await heard(worker, 'passed'), [null])
+  const { port, events, ...worker } = await supervise(t, { script })
+  await until('it has passed, failed or ended', () => said(worker, 'outcome').length > 0 || events.some(({ name }) => name === 'ended'))
+  assert.deepEqual(events.filter(({ name }) => name === 'ended'), [])
   let received = ''
   for await (const chunk of (await connect({ port })).setEncoding('utf8')) received += chunk
-  assert.equal(received, 'child')
+  assert.equal(received, 'served')
 })
