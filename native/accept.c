@@ -39,21 +39,18 @@ static int accept_one(int listener, struct sockaddr_storage *peer, socklen_t *le
 }
 
 /*
- * accept(listener, descriptors, peers, locals | null, most) -> how many came, 0 when none waits.
+ * accept(listener, descriptors, peers, most) -> how many came, 0 when none waits.
  * An error is returned only when no connection came before it; the next call meets it again.
  */
 napi_value handover_accept(napi_env env, napi_callback_info info) {
-  napi_value argv[5];
-  view descriptors = {0}, peers = {0}, locals = {0};
-  if (arguments(env, info, 5, argv) < 0 || !view_argument(env, argv[1], napi_int32_array, &descriptors) ||
+  napi_value argv[4];
+  view descriptors = {0}, peers = {0};
+  if (arguments(env, info, 4, argv) < 0 || !view_argument(env, argv[1], napi_int32_array, &descriptors) ||
       !view_argument(env, argv[2], napi_uint8_array, &peers))
     return result(env, -EINVAL);
-  bool with_locals = view_argument(env, argv[3], napi_uint8_array, &locals);
   int listener = int_argument(env, argv[0]);
-  int32_t most = int_argument(env, argv[4]);
-  if (!within(0, most, descriptors.length) || (size_t)most * ADDRESS_BYTES > peers.length ||
-      (with_locals && (size_t)most * ADDRESS_BYTES > locals.length))
-    return result(env, -EINVAL);
+  int32_t most = int_argument(env, argv[3]);
+  if (!within(0, most, descriptors.length) || (size_t)most * ADDRESS_BYTES > peers.length) return result(env, -EINVAL);
   int32_t count = 0;
   while (count < most) {
     struct sockaddr_storage peer;
@@ -66,12 +63,6 @@ napi_value handover_accept(napi_env env, napi_callback_info info) {
     }
     ((int32_t *)descriptors.data)[count] = descriptor;
     encode_address(&peer, length, (uint8_t *)peers.data + (size_t)count * ADDRESS_BYTES);
-    if (with_locals) {
-      struct sockaddr_storage local;
-      socklen_t local_length = sizeof local;
-      if (getsockname(descriptor, (struct sockaddr *)&local, &local_length) < 0) local_length = 0;
-      encode_address(&local, local_length, (uint8_t *)locals.data + (size_t)count * ADDRESS_BYTES);
-    }
     count++;
   }
   return result(env, count);

@@ -68,6 +68,7 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "dup", handover_dup);
   add_function(env, exports, "setCloseOnExec", handover_set_close_on_exec);
   add_function(env, exports, "poll", handover_poll);
+  add_function(env, exports, "schedule", handover_schedule);
   add_function(env, exports, "accept", handover_accept);
   add_function(env, exports, "sendRights", handover_send_rights);
   add_function(env, exports, "recvRights", handover_recv_rights);

@@ -76,12 +76,12 @@ napi_value handover_bind(napi_env env, napi_callback_info info) {
 static int path_address(napi_env env, napi_value value, struct sockaddr_un *address, socklen_t *length) {
   view path = {0};
   if (!view_argument(env, value, napi_uint8_array, &path)) return -EINVAL;
-  if (path.length == 0 || path.length >= sizeof address->sun_path) return -ENAMETOOLONG;
+  /* An abstract name starts with a zero byte and has no terminator: its length is its end. */
+  bool abstract = path.length > 0 && *(const char *)path.data == '\0';
+  if (path.length == 0 || path.length + (abstract ? 0 : 1) > sizeof address->sun_path) return -ENAMETOOLONG;
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
   memcpy(address->sun_path, path.data, path.length);
-  /* An abstract name starts with a zero byte and has no terminator: its length is its end. */
-  bool abstract = address->sun_path[0] == '\0';
   *length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.length + (abstract ? 0 : 1));
   return 0;
 }

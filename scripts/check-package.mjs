@@ -1,11 +1,12 @@
 // The packed tarball, installed as a user would, without any install script: types, imports and the command work.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { run } from './run.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'handover-package-'))
+const hadPrebuilds = existsSync('prebuilds')
 try {
   run('node', ['scripts/prebuild.mjs'])
   run('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder])
@@ -34,6 +35,8 @@ try {
   console.log('the packed tarball works')
 } finally {
   rmSync(folder, { recursive: true, force: true })
+  // Left behind it would be loaded before the local build, however old it gets.
+  if (!hadPrebuilds) rmSync('prebuilds', { recursive: true, force: true })
 }
 
 /** Starts the command, asks it once, and stops it; fails if it does not answer or does not leave with 0. */

@@ -45,6 +45,7 @@ export class Deliveries {
 
   /** Hands out everything, or, while claims are unsent, what comes before the first descriptor. */
   handOut(claimsSent: boolean): void {
+    if (this.#waiting.length === 0) return
     const first = claimsSent ? -1 : this.#waiting.findIndex(({ descriptors }) => descriptors.length > 0)
     for (const delivery of this.#waiting.splice(0, first < 0 ? this.#waiting.length : first)) this.#hand(delivery)
   }

@@ -30,6 +30,7 @@ export async function run(script: string, args: readonly string[], options: RunO
     policy: await findPolicy(options.policy, cwd),
     threads: options.threads,
     preload: options.preload,
+    batchScheduling: true,
     drainTimeout: options.drainTimeout * 1000,
     cwd,
     ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),

@@ -8,6 +8,8 @@ import type { ListenReply, ListenRequest } from '../wire/control.js'
 interface Entry {
   id: number
   key: string
+  /** As it was asked for. */
+  host: string
   port: ListeningPort
   /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
   users: Set<number>
@@ -40,10 +42,10 @@ export class PortRegistry {
   listen(request: ListenRequest, place: number): { reply: ListenReply; opened: boolean } {
     const { host, port, ipv6Only, reusePort, nth } = request
     const key = port === null ? `unix:${host}:${nth}` : `tcp:${host}:${port}:${ipv6Only}:${reusePort}:${nth}`
-    let entry = this.#entries.get(key)
+    let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = { id: ++this.#ids, key, port: this.#open(request), users: new Set() }
+      entry = { id: ++this.#ids, key, host, port: this.#open(request), users: new Set() }
       this.#entries.set(key, entry)
       this.#dispatcher.open(entry.id, entry.port)
     } else {
@@ -106,13 +108,20 @@ export class PortRegistry {
     this.#entries.clear()
   }
 
+  /** A port that was opened as "any" and is now asked for by the number it got. */
+  #bound(host: string, port: number | null): Entry | undefined {
+    return [...this.#entries.values()].find(
+      ({ port: { address }, host: asked }) => asked === host && typeof address !== 'string' && address.port === port,
+    )
+  }
+
   #byId(id: number): Entry | undefined {
     return [...this.#entries.values()].find((entry) => entry.id === id)
   }
 
-  #open({ host, port, backlog, ipv6Only, reusePort }: ListenRequest): ListeningPort {
+  #open({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest): ListeningPort {
     const queue = this.#backlog ?? Math.max(1, backlog)
-    if (port === null) return ListeningPort.open({ path: host, backlog: queue })
+    if (port === null) return ListeningPort.open({ path: host, backlog: queue, mode: 0o777 & ~umask })
     return ListeningPort.open({ port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) })
   }
 }

@@ -3,6 +3,7 @@ import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Policy } from '../dispatch/policy.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, WORKERS_MAX } from '../limits.js'
+import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
@@ -34,6 +35,11 @@ export interface SupervisorOptions {
   execArgv?: readonly string[]
   env?: NodeJS.ProcessEnv
   cwd?: string
+  /**
+   * Let the kernel schedule this thread as a batch job: a third less processor time per connection, as it finds more
+   * of them at each waking. For a process that does nothing but this; workers are not affected. Default false.
+   */
+  batchScheduling?: boolean
   /** Milliseconds that draining workers have for their open connections. Default 30,000. */
   drainTimeout?: number
 }
@@ -75,6 +81,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (options.maxTotal !== undefined) whole('maxTotal', options.maxTotal)
     if (options.backlog !== undefined) whole('backlog', options.backlog)
     this.#drainTimeout = options.drainTimeout ?? DRAIN_DEFAULT
+    if (options.batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       ...(options.policy === undefined ? {} : { policy: options.policy }),
       ...(options.maxTotal === undefined ? {} : { limit: options.maxTotal }),
@@ -142,7 +149,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       program,
       limit,
-      start: threads ? startThread : startProcess,
+      start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
       message: (slot, target, message) => this.#message(slot, target, message),
       line: (slot, stream, text) => this.emit('line', { worker: slot.number, stream, text }),

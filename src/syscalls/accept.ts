@@ -4,16 +4,9 @@ import { kernel } from './kernel.js'
  * Accepts up to `most` waiting connections in one native call. Borrows the listener, gives the new descriptors.
  * @param descriptors  receives the descriptors, from index 0
  * @param peers        receives a 24-byte address record each
- * @param locals       the same for the local addresses, or `null` to save the getsockname(2) per connection
  * @returns how many came, 0 when none waits, or -errno (EMFILE, ENFILE: no descriptor was to be had)
  * @see accept(2)
  */
-export function accept(
-  listener: number,
-  descriptors: Int32Array,
-  peers: Uint8Array,
-  locals: Uint8Array | null,
-  most: number,
-): number {
-  return kernel.accept(listener, descriptors, peers, locals, most)
+export function accept(listener: number, descriptors: Int32Array, peers: Uint8Array, most: number): number {
+  return kernel.accept(listener, descriptors, peers, most)
 }

@@ -24,7 +24,8 @@ export interface Kernel {
   dup(descriptor: number): number
   setCloseOnExec(descriptor: number): number
   poll(descriptor: number, events: number, milliseconds: number): number
-  accept(listener: number, descriptors: Int32Array, peers: Uint8Array, locals: Uint8Array | null, most: number): number
+  schedule(batch: number): number
+  accept(listener: number, descriptors: Int32Array, peers: Uint8Array, most: number): number
   sendRights(
     socket: number,
     bytes: Uint8Array,

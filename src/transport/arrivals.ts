@@ -25,18 +25,16 @@ export class AcceptBatch implements Arrivals {
   count = 0
   readonly #descriptors = new Int32Array(ACCEPT_BATCH_MAX)
   readonly #peers = new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_BYTES)
-  readonly #locals: Uint8Array | null
   readonly #local: SocketAddress | null
 
-  /** @param local  the port's own address, when that is every connection's; null to ask for each */
-  constructor(local: SocketAddress | null, askLocals: boolean) {
+  /** @param local  where every connection comes to; null if only the kernel knows (the port is bound to any address) */
+  constructor(local: SocketAddress | null) {
     this.#local = local
-    this.#locals = askLocals ? new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_BYTES) : null
   }
 
   /** Accepts up to `most`. Borrows the listener. @returns how many, or -errno */
   fill(listener: number, most: number): number {
-    const count = accept(listener, this.#descriptors, this.#peers, this.#locals, Math.min(most, ACCEPT_BATCH_MAX))
+    const count = accept(listener, this.#descriptors, this.#peers, Math.min(most, ACCEPT_BATCH_MAX))
     this.count = Math.max(0, count)
     return count
   }
@@ -46,11 +44,8 @@ export class AcceptBatch implements Arrivals {
   }
 
   describe(index: number): Connection {
-    const at = index * ADDRESS_BYTES
-    return {
-      peer: decodeAddress(this.#peers, at),
-      local: this.#locals === null ? this.#local : decodeAddress(this.#locals, at),
-    }
+    const peer = decodeAddress(this.#peers, index * ADDRESS_BYTES)
+    return { peer, local: this.#local ?? ask(getsockname, this.descriptor(index)) }
   }
 }
 

@@ -28,7 +28,10 @@ export interface TcpListenOptions {
 }
 
 export interface UnixListenOptions {
-  /** At most 107 bytes on Linux, 103 on macOS. A stale file of a dead owner is replaced, a live one never. */
+  /**
+   * At most 107 bytes on Linux, 103 on macOS. A stale file of a dead owner is replaced, a live one never. One that
+   * starts with a zero byte is an abstract name: Linux only, in no folder, without permissions.
+   */
   path: string
   /** Permission bits of the socket file. Default: what the umask leaves. */
   mode?: number
@@ -60,7 +63,7 @@ export class ListeningPort {
     if ('path' in options) {
       this.address = options.path
       this.#inode = inodeOf(options.path)
-      this.batch = new AcceptBatch(null, false)
+      this.batch = new AcceptBatch(null)
       return
     }
     const record = new Uint8Array(ADDRESS_BYTES)
@@ -68,7 +71,7 @@ export class ListeningPort {
     const address = decodeAddress(record) as SocketAddress
     const wildcard = address.address === '::' || address.address === '0.0.0.0'
     this.address = address
-    this.batch = new AcceptBatch(wildcard ? null : address, wildcard)
+    this.batch = new AcceptBatch(wildcard ? null : address)
   }
 
   /**
@@ -143,7 +146,7 @@ export class ListeningPort {
 
   /** Lets others read or write a UNIX port, as `readableAll` and `writableAll` of `server.listen` do. */
   openUp(access: { readable: boolean; writable: boolean }): void {
-    if (!('path' in this.#options)) return
+    if (!('path' in this.#options) || isAbstract(this.#options.path)) return
     const { path } = this.#options
     chmodSync(path, (statSync(path).mode & 0o777) | (access.readable ? 0o444 : 0) | (access.writable ? 0o222 : 0))
   }
@@ -154,7 +157,9 @@ export class ListeningPort {
     this.#watcher?.close()
     this.#watcher = null
     this.#ready = null
-    if ('path' in this.#options && inodeOf(this.#options.path) === this.#inode) unlinkSync(this.#options.path)
+    if ('path' in this.#options && this.#inode !== null && inodeOf(this.#options.path) === this.#inode) {
+      unlinkSync(this.#options.path)
+    }
     for (const descriptor of [...this.#retired.splice(0), this.#descriptor]) close(descriptor)
     this.#descriptor = -1
   }
@@ -171,8 +176,11 @@ function checkOptions(options: ListenOptions): void {
   }
   if ('path' in options) {
     const length = Buffer.byteLength(options.path)
-    if (length === 0 || length > SOCKET_PATH_MAX || options.path.includes('\0')) {
-      throw new RangeError(`path: 1 to ${SOCKET_PATH_MAX} bytes without a zero byte, not ${length} (${options.path})`)
+    const most = SOCKET_PATH_MAX + (isAbstract(options.path) ? 1 : 0) // no terminator
+    if (length === 0 || length > most || (options.path.includes('\0') && !isAbstract(options.path))) {
+      throw new RangeError(
+        `path: 1 to ${SOCKET_PATH_MAX} bytes, a zero byte only in front, not ${length} (${options.path})`,
+      )
     }
     return
   }
@@ -211,12 +219,13 @@ function openPath(options: UnixListenOptions): number {
     try {
       bindPath(descriptor, options.path)
     } catch (error) {
-      if ((error as SyscallError).code !== 'EADDRINUSE' || !isStale(options.path)) throw error
+      if ((error as SyscallError).code !== 'EADDRINUSE' || isAbstract(options.path) || !isStale(options.path))
+        throw error
       unlinkSync(options.path)
       bindPath(descriptor, options.path)
     }
     // Between bind and listen nobody can connect: the mode holds from the first client on.
-    if (options.mode !== undefined) chmodSync(options.path, options.mode)
+    if (options.mode !== undefined && !isAbstract(options.path)) chmodSync(options.path, options.mode)
     listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: options.path })
   })
 }
@@ -235,7 +244,12 @@ function isStale(path: string): boolean {
   }
 }
 
+function isAbstract(path: string): boolean {
+  return path.startsWith('\0')
+}
+
 function inodeOf(path: string): bigint | null {
+  if (isAbstract(path)) return null
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null
 }
 

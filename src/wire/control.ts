@@ -13,8 +13,10 @@ export interface ListenRequest {
   backlog: number
   ipv6Only: boolean
   reusePort: boolean
-  /** The how-manieth port this worker has open with the same address: makes `port: 0` agree between workers. */
+  /** The how-manieth `port: 0` of this host the worker asks for: makes workers agree. */
   nth: number
+  /** The worker's file mode creation mask, for a path. */
+  umask: number
 }
 
 /** Master → worker: the ports now served, by the master's numbers. `address` of the first; null for a UNIX path. */

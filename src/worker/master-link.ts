@@ -2,10 +2,9 @@ import { inherited } from '../bootstrap/inherit.js'
 import type { Channel } from '../channel/channel.js'
 import { errnoOf } from '../errors.js'
 import { LISTEN_REPLY_MAX } from '../limits.js'
-import { close } from '../syscalls/descriptor.js'
+import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
-import type { ListenPlace } from './node-internals.js'
-import { type PortHandle, type PortOwner, placeFlags } from './port-handle.js'
+import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
 
 /** What becomes of the worker when the master says so, or goes. */
 export interface LinkHandlers {
@@ -23,6 +22,8 @@ export class MasterLink implements PortOwner {
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
   #asking = false
+  /** How often the program has asked for any port, by host. */
+  readonly #anyPorts = new Map<string, number>()
   #asked = 0
   #adopted = 0
   #finished = 0
@@ -57,23 +58,13 @@ export class MasterLink implements PortOwner {
 
   /**
    * Asks the master to listen, and waits for its answer, as `listen(2)` would.
-   * @param place  null: take part in whatever ports the master dispatches
+   * @param request  null: take part in whatever ports the master dispatches
    * @returns the answer, or a negative errno
    */
-  listen(handle: PortHandle, place: ListenPlace | null, backlog: number): ListenReply | number {
-    const request = { id: ++this.#asked }
+  listen(handle: PortHandle, request: PortRequest | null): ListenReply | number {
+    const id = ++this.#asked
     const reply = this.#ask(
-      place === null
-        ? { ...request, type: 'serve' }
-        : {
-            ...request,
-            ...placeFlags(place),
-            type: 'listen',
-            host: place.address ?? '',
-            port: place.port,
-            backlog,
-            nth: this.handles.filter((other) => other.key === handle.key).length,
-          },
+      request === null ? { type: 'serve', id } : { type: 'listen', id, ...request, nth: this.#nth(request) },
     )
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
@@ -83,6 +74,18 @@ export class MasterLink implements PortOwner {
     }
     this.countReferences()
     return reply
+  }
+
+  /**
+   * The how-manieth port of the same place this is. Workers agree by it: for `port: 0` it counts every call, as each
+   * wants a port of its own; for a number what is open now, so that a second one meets the first as in the kernel.
+   */
+  #nth(request: PortRequest): number {
+    const { host, port } = request
+    if (port !== 0) return this.handles.filter((handle) => handle.has(request)).length
+    const nth = this.#anyPorts.get(host) ?? 0
+    this.#anyPorts.set(host, nth + 1)
+    return nth
   }
 
   /** The application closed a port. */
@@ -106,7 +109,7 @@ export class MasterLink implements PortOwner {
 
   /** Listening keeps a process alive, unless the server is unref'ed: so does the channel, as long as any is not. */
   countReferences(): void {
-    this.#channel.referenced = this.handles.some((handle) => handle.hasRef())
+    this.#channel.referenced = this.handles.some((handle) => handle.isReferenced)
   }
 
   /** Tells the master without waiting; nothing happens when it is gone. */
@@ -140,32 +143,15 @@ export class MasterLink implements PortOwner {
   }
 
   /**
-   * The server may have closed between claim and delivery, within one turn: then the connection is closed, as one
-   * that was in the kernel's queue would be.
+   * The server may have closed between claim and delivery, within one turn: then its connections are closed, as those
+   * in the kernel's queue would be.
    */
   #deliver(port: number, descriptors: Int32Array): void {
-    for (const descriptor of descriptors) {
-      this.#adopted += 1
-      this.#guarded(port, descriptor)
-    }
-  }
-
-  #guarded(port: number, descriptor: number): void {
+    this.#adopted += descriptors.length
     const handle = this.#portHandle(port)
-    if (handle === undefined) return this.#discard(descriptor)
-    try {
-      handle.deliver(descriptor, this.#finish)
-    } catch (error) {
-      // The application's 'connection' listener threw: as uncaught as ever, and the other connections go on.
-      process.nextTick(() => {
-        throw error
-      })
-    }
-  }
-
-  #discard(descriptor: number): void {
-    close(descriptor)
-    this.#finish()
+    if (handle !== undefined) return handle.deliver(descriptors, this.#finish)
+    closeMany(descriptors)
+    for (let i = 0; i < descriptors.length; i++) this.#finish()
   }
 
   readonly #finish = (): void => {

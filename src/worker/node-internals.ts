@@ -23,20 +23,26 @@ export interface StreamHandle {
   reset?(callback: () => void): number
 }
 
-/** What `net.Server` expects of the handle it listens with. */
+/** What a server asks of the handle it listens with. Errors are negative errnos. */
+export interface ServerBehaviour {
+  listen(backlog: number): number
+  closed(): void
+  /** Whether it keeps the process alive has changed. */
+  referenced(referenced: boolean): void
+  fchmod(mode: number): number
+  /** Shaped like the answer of `server.address()`; asked of TCP only. */
+  address(): object
+}
+
+/** The handle of a server: Node's own, in all that looks at it, with our behaviour. */
 export interface ServerHandle {
   onconnection?: (status: number, handle: StreamHandle | undefined) => void
-  listen(backlog: number): number
   close(callback?: () => void): void
-  ref(): void
-  unref(): void
-  hasRef(): boolean
-  fchmod(mode: number): number
-  getsockname?: (out: object) => number
 }
 
 export interface ServerInternals {
   _handle: ServerHandle | null
+  _pipeName?: string
   _listen2: Listen2
 }
 
@@ -79,22 +85,35 @@ export function hookListen(choose: (server: net.Server, place: ListenPlace) => S
   }
 }
 
-/** Makes a server listen with a handle of ours, by the same way as `hookListen`. */
-export function listenWith(server: net.Server, handle: ServerHandle, backlog: number): void {
+/** Makes a server listen with a handle of ours, by the same way as `hookListen`. Borrows the server. */
+export function listenWith(server: net.Server, handle: ServerHandle, place: ListenPlace | null, backlog: number): void {
   const internals = server as net.Server & ServerInternals
+  const { address = null, port = -1, flags = 0 } = place ?? {}
+  if (place !== null && port === null && address !== null) internals._pipeName = address
   internals._handle = handle
-  internals._listen2(null, -1, -1, backlog, undefined, undefined)
+  internals._listen2(
+    address,
+    port ?? -1,
+    port === null ? -1 : address?.includes(':') ? 6 : 4,
+    backlog,
+    undefined,
+    flags,
+  )
 }
 
-/** Closes connections on which no request is under way, if the server is one of HTTP. */
-export function closeIdle(server: net.Server): void {
-  ;(server as { closeIdleConnections?: () => void }).closeIdleConnections?.()
+/** Node 20 takes all of sun_path for the name of an abstract socket, later versions only what is given. */
+const ABSTRACT_NAME_BYTES = Number(process.versions.node.split('.')[0]) < 22 ? 108 : 0
+
+/** An abstract name as this version of Node would bind it, so that its clients find it. */
+export function abstractName(name: string): string {
+  return name.padEnd(name.length + Math.max(0, ABSTRACT_NAME_BYTES - Buffer.byteLength(name)), '\0')
 }
 
 export type StreamKind = 'tcp' | 'unix'
 type StreamClass = new (type: number) => StreamHandle
 
 const SOCKET_TYPE = 0
+const SERVER_TYPE = 1
 const classes: Partial<Record<StreamKind, StreamClass>> = {}
 
 /** The handle class of a kind of stream, read off a socket made for the purpose. */
@@ -109,6 +128,37 @@ function streamClass(kind: StreamKind): StreamClass {
   probe.destroy()
   classes[kind] = found
   return found
+}
+
+/**
+ * A handle for a server that never touches the kernel: Node's class, so that whoever takes it for a real one (listen on
+ * another server's handle, send it to a child) meets an unopened handle and not a crash.
+ */
+export function serverHandle(kind: StreamKind, behaviour: ServerBehaviour): ServerHandle {
+  const Base = streamClass(kind)
+  let referenced = true
+  const refer = (value: boolean): void => {
+    referenced = value
+    behaviour.referenced(value)
+  }
+  const overrides = {
+    listen: (backlog: number) => behaviour.listen(backlog),
+    close(this: StreamHandle, callback?: () => void) {
+      behaviour.closed()
+      Base.prototype.close.call(this, callback)
+    },
+    ref: () => refer(true),
+    unref: () => refer(false),
+    hasRef: () => referenced,
+    fchmod: (mode: number) => behaviour.fchmod(mode),
+  }
+  const handle = Object.assign(new Base(SERVER_TYPE), overrides)
+  if (kind === 'unix') return handle // for a path Node looks whether there is no `getsockname`
+  const getsockname = (out: object): number => {
+    Object.assign(out, behaviour.address())
+    return 0
+  }
+  return Object.assign(handle, { getsockname })
 }
 
 /** Node's own handle of a connection, that tells `closed` once when Node closes it, however that comes about. */

@@ -1,20 +1,36 @@
+import { AsyncResource } from 'node:async_hooks'
 import type net from 'node:net'
-import { SyscallError } from '../errors.js'
+import { resolve } from 'node:path'
+import { errnoOf, SyscallError } from '../errors.js'
 import type { ListenReply } from '../wire/control.js'
+import { watchSessions } from './idle-connections.js'
 import {
+  abstractName,
   adoptHandle,
   LISTEN_FLAG_IPV6_ONLY,
   LISTEN_FLAG_REUSE_PORT,
   type ListenPlace,
   MODE_READABLE,
   MODE_WRITABLE,
+  type ServerBehaviour,
   type ServerHandle,
-  type StreamHandle,
+  serverHandle,
 } from './node-internals.js'
+
+/** A request for a port, without what only the owner knows. */
+export interface PortRequest {
+  host: string
+  port: number | null
+  backlog: number
+  ipv6Only: boolean
+  reusePort: boolean
+  umask: number
+}
 
 /** Who opens ports for handles, and is told when they close. Errors are negative errnos, as Node expects of a handle. */
 export interface PortOwner {
-  listen(handle: PortHandle, place: ListenPlace | null, backlog: number): ListenReply | number
+  /** @param request  null: whatever ports the owner dispatches */
+  listen(handle: PortHandle, request: PortRequest | null): ListenReply | number
   shut(handle: PortHandle): void
   openUp(port: number, readable: boolean, writable: boolean): number
   /** Whether handles keep the process alive has changed. */
@@ -25,92 +41,124 @@ export interface PortOwner {
  * Stands where a server's own listening handle would: Node's code does `listen`, `address()`, `close()` and the errors
  * with it as always, but the port is the master's and connections come over the channel.
  */
-export class PortHandle implements ServerHandle {
-  onconnection?: (status: number, handle: StreamHandle | undefined) => void
-  getsockname?: (out: object) => number
+export class PortHandle implements ServerBehaviour {
   readonly server: net.Server
+  /** What Node takes for the listening handle. */
+  readonly handle: ServerHandle
   readonly #owner: PortOwner
   readonly #place: ListenPlace | null
   readonly #kind: 'tcp' | 'unix'
+  /** Connections come in the async context in which the server was made to listen, as Node's own would. */
+  readonly #context = new AsyncResource('HANDOVERPORT')
   #port = 0
+  #address: object = {}
   #listening = false
   #referenced = true
 
   /** @param place  where to listen; null for whatever the master dispatches */
   constructor(owner: PortOwner, server: net.Server, place: ListenPlace | null) {
-    this.server = server
     this.#owner = owner
+    this.server = server
     this.#place = place
     this.#kind = place !== null && place.port === null ? 'unix' : 'tcp'
+    this.handle = serverHandle(this.#kind, this)
+    watchSessions(server)
   }
 
-  /** Identifies ports that are the same to the application. */
-  get key(): string {
-    return JSON.stringify(this.#place)
+  /** Whether it has the place of a request already: by what was asked for, or by the number that "any" turned out to be. */
+  has({ host, port }: PortRequest): boolean {
+    if (!this.#listening || this.#place === null || host !== this.#request(0)?.host) return false
+    return port === this.#place.port || port === (this.#address as { port?: number }).port
+  }
+
+  /** Whether it keeps the process alive. */
+  get isReferenced(): boolean {
+    return this.#referenced
   }
 
   listen(backlog: number): number {
-    const reply = this.#owner.listen(this, this.#place, backlog)
+    if (this.#listening) return 0 // another server listens on this one's handle
+    const reply = this.#owner.listen(this, this.#request(backlog))
     if (typeof reply === 'number') {
       process.nextTick(() => this.#endQuietly())
-      return reply
+      // libuv says the first for the second, for the sake of Windows: programs look for it.
+      return this.#kind === 'unix' && reply === errnoOf('ENOENT') ? errnoOf('EACCES') : reply
     }
     this.#listening = true
     this.#port = reply.ports[0] ?? 0
-    const { address } = reply
-    // Only TCP has one: for a path Node looks whether there is none, and answers with the path.
-    if (address !== null) {
-      this.getsockname = (out) => {
-        Object.assign(out, address)
-        return 0
-      }
-    }
+    this.#address = reply.address ?? {}
     return 0
   }
 
-  /**
-   * The error event of a server follows. Where nobody handles it the process would end with a stack trace; the master
-   * has the same to say in one line, so the process just ends.
-   */
-  #endQuietly(): void {
-    if (this.server.listenerCount('error') === 0 && process.listenerCount('uncaughtException') === 0) process.exit(1)
-  }
-
-  close(callback?: () => void): void {
+  closed(): void {
     if (this.#listening) this.#owner.shut(this)
     this.#listening = false
-    if (callback) setImmediate(callback)
   }
 
-  ref(): void {
-    this.#referenced = true
+  referenced(referenced: boolean): void {
+    this.#referenced = referenced
     this.#owner.countReferences()
-  }
-
-  unref(): void {
-    this.#referenced = false
-    this.#owner.countReferences()
-  }
-
-  hasRef(): boolean {
-    return this.#referenced
   }
 
   fchmod(mode: number): number {
     return this.#owner.openUp(this.#port, (mode & MODE_READABLE) !== 0, (mode & MODE_WRITABLE) !== 0)
   }
 
-  /** Takes a connection and makes the server's 'connection' event of it. */
-  deliver(descriptor: number, finished: () => void): void {
-    const handle = adoptHandle(this.#kind, descriptor, finished)
-    if (typeof handle === 'number') warnAdoption(handle)
-    else if (this.onconnection) this.onconnection(0, handle)
-    else handle.close()
+  address(): object {
+    return this.#address
+  }
+
+  /** Takes connections and makes the server's 'connection' events of them. `finished` is called for each, once. */
+  deliver(descriptors: Int32Array, finished: () => void): void {
+    this.#context.runInAsyncScope(() => {
+      for (const descriptor of descriptors) this.#deliverOne(descriptor, finished)
+    })
+  }
+
+  #deliverOne(descriptor: number, finished: () => void): void {
+    const connection = adoptHandle(this.#kind, descriptor, finished)
+    if (typeof connection === 'number') return warnAdoption(connection)
+    if (!this.handle.onconnection) return connection.close()
+    try {
+      this.handle.onconnection(0, connection)
+    } catch (error) {
+      // The application's 'connection' listener threw: as uncaught as ever, and the other connections go on.
+      process.nextTick(() => {
+        throw error
+      })
+    }
+  }
+
+  #request(backlog: number): PortRequest | null {
+    if (this.#place === null) return null
+    const { address, port, flags } = this.#place
+    return {
+      host: port === null ? ownPath(address ?? '') : (address ?? ''),
+      port,
+      backlog,
+      ipv6Only: (flags & LISTEN_FLAG_IPV6_ONLY) !== 0,
+      reusePort: (flags & LISTEN_FLAG_REUSE_PORT) !== 0,
+      umask: port === null ? process.umask() : 0,
+    }
+  }
+
+  /**
+   * The error event of a server follows. Where nobody looks at it the process would end with a stack trace; the master
+   * has the same to say in one line, so the process just ends.
+   */
+  #endQuietly(): void {
+    const watched =
+      this.server.listenerCount('error') > 0 ||
+      process.listenerCount('uncaughtException') > 0 ||
+      process.listenerCount('uncaughtExceptionMonitor') > 0 ||
+      process.hasUncaughtExceptionCaptureCallback()
+    if (!watched) process.exit(1)
   }
 }
 
-export function placeFlags({ flags }: ListenPlace): { ipv6Only: boolean; reusePort: boolean } {
-  return { ipv6Only: (flags & LISTEN_FLAG_IPV6_ONLY) !== 0, reusePort: (flags & LISTEN_FLAG_REUSE_PORT) !== 0 }
+/** A relative path is the worker's, which may have changed its folder; an abstract name lies in none. */
+function ownPath(path: string): string {
+  return path.startsWith('\0') ? abstractName(path) : resolve(path)
 }
 
 function warnAdoption(errno: number): void {

@@ -7,4 +7,4 @@ import { hookListen } from './node-internals.js'
 import { PortHandle } from './port-handle.js'
 
 const master = attachedMaster()
-if (master !== null) hookListen((server, place) => new PortHandle(master, server, place))
+if (master !== null) hookListen((server, place) => new PortHandle(master, server, place).handle)

@@ -20,12 +20,15 @@ export function serve<Server extends net.Server>(server: Server, options?: Serve
     if (options === undefined) throw new TypeError('options: needed where no master has opened a port (see serve)')
     return server.listen(options)
   }
+  if (server.listening) {
+    throw Object.assign(new Error('server: it listens already; close it first'), { code: 'ERR_SERVER_ALREADY_LISTEN' })
+  }
   const place =
     options === undefined
       ? null
       : 'path' in options
         ? { address: options.path, port: null, flags: 0 }
         : { address: options.host ?? null, port: options.port, flags: 0 }
-  listenWith(server, new PortHandle(master, server, place), options?.backlog ?? BACKLOG_DEFAULT)
+  listenWith(server, new PortHandle(master, server, place).handle, place, options?.backlog ?? BACKLOG_DEFAULT)
   return server
 }

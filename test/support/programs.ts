@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -91,6 +91,15 @@ export function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
     if (socket.destroyed) resolve()
     socket.on('error', () => {}).once('close', () => resolve())
+  })
+}
+
+/** The arguments of an event of a connection; fails when it closes before. */
+export function next(connection: EventEmitter, event: string): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    connection.once('close', () => reject(new Error(`closed before "${event}"`)))
+    connection.once('error', reject)
+    connection.once(event, (...values: unknown[]) => resolve(values))
   })
 }
 

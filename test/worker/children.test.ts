@@ -75,7 +75,10 @@ test('a child inherits neither the channel nor a connection of its worker', onLi
 })
 
 test('a worker ends when it is stopped, though a child of its own still runs', async (t) => {
-  const script = program(t, `import { fork } from 'node:child_process'\nconst start = (tell) => fork(${child}).on('message', tell)${APP}`)
+  const script = program(
+    t,
+    `import { fork } from 'node:child_process'\nconst start = (tell) => fork(${child}).on('message', tell)${APP}`,
+  )
   const { supervisor, events, ...worker } = await supervise(t, { script, drainTimeout: 60_000 })
   await heard(worker, 'child')
   let stopped = false
@@ -147,8 +150,14 @@ test('a program that passes its server on to a child of its own is not ended by 
     }`,
   )
   const { port, events, ...worker } = await supervise(t, { script })
-  await until('it has passed, failed or ended', () => said(worker, 'outcome').length > 0 || events.some(({ name }) => name === 'ended'))
-  assert.deepEqual(events.filter(({ name }) => name === 'ended'), [])
+  await until(
+    'it has passed, failed or ended',
+    () => said(worker, 'outcome').length > 0 || events.some(({ name }) => name === 'ended'),
+  )
+  assert.deepEqual(
+    events.filter(({ name }) => name === 'ended'),
+    [],
+  )
   let received = ''
   for await (const chunk of (await connect({ port })).setEncoding('utf8')) received += chunk
   assert.equal(received, 'served')

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import http2 from 'node:http2'
 import type net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
 import WebSocket from 'ws'
-import { once } from 'node:events'
 import { connect, get } from '../support/client.js'
 import { fixture, scratch } from '../support/paths.js'
-import { closed, heard, program } from '../support/programs.js'
+import { closed, heard, next, program } from '../support/programs.js'
 import { type Supervised, supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -29,7 +29,14 @@ async function soon(what: string, promise: Promise<unknown>): Promise<void> {
 
 /** Waits until no new client is let in. */
 async function refused(port: number): Promise<void> {
-  await until('nobody listens', () => connect({ port }).then((late) => void late.destroy(), () => true).then(Boolean))
+  await until('nobody listens', () =>
+    connect({ port })
+      .then(
+        (late) => void late.destroy(),
+        () => true,
+      )
+      .then(Boolean),
+  )
 }
 
 /** A connection and what it has received. */
@@ -86,7 +93,9 @@ test('workers with nothing to do end at once, with code 0, as expected', async (
   const worker = await supervise(t, { script: fixture('http-pid.mjs'), workers: 2, drainTimeout: PATIENT })
   await soon('stop settles', worker.supervisor.stop())
   assert.deepEqual(
-    worker.events.filter(({ name }) => name === 'ended').map(({ end, expected, restartIn }) => [end, expected, restartIn]),
+    worker.events
+      .filter(({ name }) => name === 'ended')
+      .map(({ end, expected, restartIn }) => [end, expected, restartIn]),
     [
       [GOOD_END, true, null],
       [GOOD_END, true, null],
@@ -201,11 +210,11 @@ test('the limit given to stop counts, not that of the supervisor', async (t) => 
 test('plain connections and WebSockets may go on until their peers have finished', async (t) => {
   const worker = await supervise(t, { script: fixture('ws-echo.mjs'), drainTimeout: PATIENT })
   const socket = new WebSocket(`ws://127.0.0.1:${worker.port}`)
-  await once(socket, 'message')
+  await next(socket, 'message')
   const stopped = worker.supervisor.stop()
   await refused(worker.port)
   socket.send('still there?')
-  assert.equal(String((await once(socket, 'message'))[0]), 'still there?')
+  assert.equal(String((await next(socket, 'message'))[0]), 'still there?')
   socket.close()
   await once(socket, 'close')
   await soon('stop settles', stopped)

@@ -6,9 +6,9 @@ import test from 'node:test'
 import { spawnWithChannel } from '../../src/bootstrap/inherit.js'
 import { ListeningPort } from '../../src/index.js'
 import { closeMany } from '../../src/syscalls/descriptor.js'
+import type { ListenRequest } from '../../src/wire/control.js'
 import { program } from '../support/programs.js'
 import { until } from '../support/wait.js'
-import type { ListenRequest } from '../../src/wire/control.js'
 
 /** Whether a process has come to the stop that SIGSTOP asks for. */
 const isStopped = (pid: number): boolean => / T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))

@@ -5,7 +5,7 @@ import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket
 import WebSocket from 'ws'
 import { get } from '../support/client.js'
 import { fixture } from '../support/paths.js'
-import { allClosed, fromEach } from '../support/programs.js'
+import { allClosed, fromEach, next } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -65,12 +65,12 @@ test('a ws server echoes text and binary in every worker, and shakes hands when 
   const { supervisor, port, pids, lines } = await supervise(t, { script: fixture('ws-echo.mjs'), workers: 2 })
   await fromEach(pids(), async (turn) => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}`)
-    const [greeting] = await once(socket, 'message')
+    const [greeting] = await next(socket, 'message')
     socket.send(`text ${turn}`)
-    assert.deepEqual(await once(socket, 'message'), [Buffer.from(`text ${turn}`), false])
+    assert.deepEqual(await next(socket, 'message'), [Buffer.from(`text ${turn}`), false])
     const bytes = Buffer.alloc(100_000, turn)
     socket.send(bytes)
-    assert.deepEqual(await once(socket, 'message'), [bytes, true])
+    assert.deepEqual(await next(socket, 'message'), [bytes, true])
     socket.close(4321, 'enough')
     const [code] = await once(socket, 'close')
     assert.equal(code, 4321)

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import type net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
 import { root } from '../support/paths.js'
-import { allClosed, closed, heard, program, said } from '../support/programs.js'
+import { allClosed, closed, heard, next, program, said } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -27,7 +26,7 @@ test('maxConnections drops what is above it, with the addresses in the drop even
   )
   const { supervisor, port, ...worker } = await supervise(t, { script })
   const inside = [await connect({ port }), await connect({ port })]
-  for (const socket of inside) assert.equal(String((await once(socket, 'data'))[0]), 'in')
+  for (const socket of inside) assert.equal(String((await next(socket, 'data'))[0]), 'in')
   const outside = await connect({ port })
   const { localPort } = outside
   assert.equal(await text(outside), '')
@@ -37,7 +36,7 @@ test('maxConnections drops what is above it, with the addresses in the drop even
   await until('the dropped connection is counted as closed', () => supervisor.status().workers[0]?.open === 2)
   inside[0]?.destroy()
   await until('the closed connection is counted', () => supervisor.status().workers[0]?.open === 1)
-  assert.equal(String((await once(await connect({ port }), 'data'))[0]), 'in')
+  assert.equal(String((await next(await connect({ port }), 'data'))[0]), 'in')
 })
 
 test('getConnections counts this server, and close waits for its last connection', async (t) => {
@@ -59,9 +58,9 @@ test('getConnections counts this server, and close waits for its last connection
   const { supervisor, ...worker } = await supervise(t, { script })
   const [port] = (await heard<number>(worker, 'port')) as [number]
   const first = await connect({ port })
-  assert.equal(String((await once(first, 'data'))[0]), 'number 1')
+  assert.equal(String((await next(first, 'data'))[0]), 'number 1')
   const second = await connect({ port })
-  assert.equal(String((await once(second, 'data'))[0]), 'number 2')
+  assert.equal(String((await next(second, 'data'))[0]), 'number 2')
   first.write('close')
   assert.deepEqual(await heard(worker, 'closing'), [[false, null]])
   await until('nobody listens', () =>

@@ -10,12 +10,11 @@ import { type Supervised, supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
 /** Two worker threads of this process, and how their ids compare. */
-async function threads(
-  t: TestContext,
-  source: string,
-  more: object = {},
-): Promise<Supervised & { ids: number[] }> {
-  const script = program(t, `import { threadId, isMainThread } from 'node:worker_threads'\n${source}\nsay('thread', threadId)`)
+async function threads(t: TestContext, source: string, more: object = {}): Promise<Supervised & { ids: number[] }> {
+  const script = program(
+    t,
+    `import { threadId, isMainThread } from 'node:worker_threads'\n${source}\nsay('thread', threadId)`,
+  )
   const supervised = await supervise(t, { script, workers: 2, threads: true, ...more })
   const ids = await heard<number>(supervised, 'thread', 2)
   assert.notEqual(ids[0], ids[1])
@@ -120,7 +119,14 @@ test('worker threads that are stopped finish what is under way, and end with cod
   socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf')
   await heard(workers, 'reads')
   const stopped = supervisor.stop()
-  await until('nobody listens', () => connect({ port }).then((late) => void late.destroy(), () => true).then(Boolean))
+  await until('nobody listens', () =>
+    connect({ port })
+      .then(
+        (late) => void late.destroy(),
+        () => true,
+      )
+      .then(Boolean),
+  )
   socket.write('half')
   await gone
   assert.match(received, /had 8$/)

@@ -152,6 +152,25 @@ test('connections that waited on a path when a program unlinked it are served al
   )
 })
 
+test('however many wait on a path that a program unlinked, all of them are served', async (t) => {
+  const path = join(scratch(t), 'own.sock')
+  const script = program(
+    t,
+    `import { rmSync } from 'node:fs'
+    import http from 'node:http'
+    const path = ${JSON.stringify(path)}
+    rmSync(path, { force: true })
+    http.createServer((request, response) => response.end(String(process.pid))).listen(path)`,
+  )
+  const { supervisor, pids, events } = await supervise(t, { script })
+  const old = pids()[0] as number
+  process.kill(old, 'SIGKILL')
+  await until('nobody serves', () => events.some(({ name }) => name === 'ended'))
+  const answers = await Promise.all(Array.from({ length: 200 }, () => get({ path }, '/', { timeout: 5_000 })))
+  for (const { body } of answers) assert.equal(Number(body), pids()[0])
+  await allClosed(supervisor)
+})
+
 test('a server on an abstract name is answered there by every worker', {
   skip: process.platform !== 'linux',
 }, async (t) => {

@@ -1,0 +1,29 @@
+import type net from 'node:net'
+
+/** What is used of an HTTP/2 session. */
+interface Session {
+  close(): void
+  once(event: 'close', listener: () => void): void
+}
+
+/** HTTP/2 servers do not tell which sessions they have: they are collected as they come. */
+const sessions = new WeakMap<net.Server, Set<Session>>()
+
+/** Remembers the HTTP/2 sessions of a server, if it is one. Borrows the server. */
+export function watchSessions(server: net.Server): void {
+  if (sessions.has(server)) return
+  const open = new Set<Session>()
+  sessions.set(server, open)
+  server.on('session', (session: Session) => {
+    open.add(session)
+    session.once('close', () => open.delete(session))
+  })
+}
+
+/** Ends connections on which no request is under way; an HTTP/2 session as soon as its streams are done. */
+export function closeIdle(server: net.Server): void {
+  ;(server as { closeIdleConnections?: () => void }).closeIdleConnections?.()
+  const open = sessions.get(server)
+  for (const session of open ?? []) session.close()
+  open?.clear()
+}
