@@ -17,7 +17,7 @@ test('the page lists exactly the options of the command', async (t) => {
 })
 
 test('the page lists exactly the exit codes of the command', () => {
-  const documented = [...page.matchAll(/^\| (\d+) \|/gm)].map(([, code]) => Number(code))
+  const documented = [...page.matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code))
   assert.deepEqual(documented, Object.values(ExitCode))
 })
 
