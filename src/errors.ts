@@ -17,6 +17,10 @@ const SYSTEM: Record<string, Row> = {
   EBADF: { hint: 'The descriptor is not open in this process: look for an earlier close.', disposition: 'bug' },
   ECONNREFUSED: { hint: 'Nobody listens at this address.', disposition: 'close' },
   ECONNRESET: { hint: 'The peer is gone.', disposition: 'close' },
+  EDESTADDRREQ: {
+    hint: 'Say where to listen: serve(server, { port }), or open ports with the option `listen` of the supervisor.',
+    disposition: 'close',
+  },
   EINVAL: { hint: 'The kernel refuses the arguments of this call.', disposition: 'bug' },
   EMFILE: { hint: 'This process is at its descriptor limit: raise it with `ulimit -n`.', disposition: 'shed' },
   ENAMETOOLONG: { hint: 'Use a shorter socket path.', disposition: 'close' },

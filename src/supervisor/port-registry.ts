@@ -1,8 +1,8 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Target } from '../dispatch/target.js'
-import type { SyscallError } from '../errors.js'
+import { errnoOf, SyscallError } from '../errors.js'
 import type { SocketAddress } from '../transport/address.js'
-import { ListeningPort } from '../transport/listening-port.js'
+import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
 
 interface Entry {
@@ -11,6 +11,8 @@ interface Entry {
   /** As it was asked for. */
   host: string
   port: ListeningPort
+  /** The supervisor opened it by itself: it stays open as long as that does. */
+  own: boolean
   /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
   users: Set<number>
 }
@@ -45,9 +47,7 @@ export class PortRegistry {
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = { id: ++this.#ids, key, host, port: this.#open(request), users: new Set() }
-      this.#entries.set(key, entry)
-      this.#dispatcher.open(entry.id, entry.port)
+      entry = this.#add({ key, host, port: this.#open(request), own: false })
     } else {
       entry.port.renew()
     }
@@ -62,21 +62,42 @@ export class PortRegistry {
     return { reply, opened }
   }
 
-  /** All ports for one worker place, for `serve` without an address. */
+  /**
+   * Every port that is open, for `serve` without an address.
+   * @throws {SyscallError} EDESTADDRREQ: there is none
+   */
   serveAll(id: number, place: number): ListenReply {
     const entries = [...this.#entries.values()]
+    if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
     for (const entry of entries) entry.users.add(place)
     const address = entries.map(({ port }) => port.address).find((one) => typeof one !== 'string') ?? null
     return { type: 'listening', reply: id, ports: entries.map((entry) => entry.id), address }
+  }
+
+  /**
+   * Opens a port that no worker asked for.
+   * @throws {SyscallError | RangeError | TypeError} as `ListeningPort.open`
+   */
+  openOwn(options: ListenOptions): void {
+    const port = ListeningPort.open({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
+    const host = 'path' in options ? options.path : (options.host ?? '')
+    this.#add({ key: `own:${this.#ids}`, host, port, own: true })
+  }
+
+  #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
+    const added = { ...entry, id: ++this.#ids, users: new Set<number>() }
+    this.#entries.set(entry.key, added)
+    this.#dispatcher.open(added.id, added.port)
+    return added
   }
 
   attach(target: Target, ids: readonly number[]): void {
     for (const id of ids) this.#dispatcher.attach(target, id)
   }
 
-  /** @throws {SyscallError | Error} the mode could not be changed */
-  openUp(id: number, access: { readable: boolean; writable: boolean }): void {
-    this.#byId(id)?.port.openUp(access)
+  /** @throws {Error} the mode could not be changed */
+  chmod(id: number, mode: number, keep: boolean): void {
+    this.#byId(id)?.port.chmod(mode, keep)
   }
 
   /** The application of a worker place closed a port. */
@@ -85,7 +106,7 @@ export class PortRegistry {
     const entry = this.#byId(id)
     if (entry === undefined) return
     entry.users.delete(place)
-    if (entry.users.size > 0) return
+    if (entry.users.size > 0 || entry.own) return
     this.#entries.delete(entry.key)
     this.#dispatcher.shut(id)
     entry.port.close()

@@ -5,6 +5,7 @@ import { HandoverError, SyscallError } from '../errors.js'
 import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, WORKERS_MAX } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
+import type { ListenOptions } from '../transport/listening-port.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents } from './events.js'
@@ -26,6 +27,8 @@ export interface SupervisorOptions {
   maxConnections?: number
   /** At most this many connections over all workers. Default: no limit. */
   maxTotal?: number
+  /** Ports that `start` opens itself, for workers that call `serve(server)` without an address. Default: none. */
+  listen?: readonly ListenOptions[]
   /** Pending connections the kernel queues, whatever the program asks for. */
   backlog?: number
   /** Run workers as threads of this process. Default false: as processes. */
@@ -64,6 +67,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #ports: PortRegistry
   readonly #dispatcher: Dispatcher
   readonly #drainTimeout: number
+  readonly #listen: readonly ListenOptions[]
   readonly #owner: SlotOwner
   #refusals = new Map<Slot, SyscallError>()
   #earlyDeaths = 0
@@ -80,6 +84,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       options.maxConnections === undefined ? Number.POSITIVE_INFINITY : whole('maxConnections', options.maxConnections)
     if (options.maxTotal !== undefined) whole('maxTotal', options.maxTotal)
     if (options.backlog !== undefined) whole('backlog', options.backlog)
+    this.#listen = options.listen ?? []
     this.#drainTimeout = options.drainTimeout ?? DRAIN_DEFAULT
     if (options.batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
@@ -107,6 +112,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *   they listen. Everything is stopped then.
    */
   async start(): Promise<void> {
+    for (const options of this.#listen) {
+      this.#ports.openOwn(options)
+      this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
+    }
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
@@ -176,14 +185,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
           if (opened) this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
           this.#ready(slot, target, reply.ports)
         })
-      case 'serve': {
-        const reply = this.#ports.serveAll(message.id, slot.number)
-        slot.tell(reply)
-        return this.#ready(slot, target, reply.ports)
-      }
-      case 'open-up':
+      case 'serve':
         return this.#answer(slot, message.id, () => {
-          this.#ports.openUp(message.port, message)
+          const reply = this.#ports.serveAll(message.id, slot.number)
+          slot.tell(reply)
+          this.#ready(slot, target, reply.ports)
+        })
+      case 'chmod':
+        return this.#answer(slot, message.id, () => {
+          this.#ports.chmod(message.port, message.mode, message.keep)
           slot.tell({ type: 'done', reply: message.id })
         })
       case 'close':

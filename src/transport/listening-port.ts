@@ -105,7 +105,7 @@ export class ListeningPort {
     this.#watcher ??= new Watcher(this.#descriptor, () => this.#ready?.())
     this.#watcher.watch(READABLE)
     this.#watching = true
-    if (this.#retired.length > 0) setImmediate(() => this.#ready?.())
+    this.#askRetired()
   }
 
   /** Stops polling: clients wait in the kernel's queue. */
@@ -123,7 +123,8 @@ export class ListeningPort {
     const retired = this.#retired[0]
     if (retired === undefined) return this.batch.fill(this.#descriptor, most)
     const count = this.batch.fill(retired, most)
-    if (count > 0) return count
+    if (count > 0) this.#askRetired()
+    if (count !== 0) return count
     close(this.#retired.shift() as number)
     return this.accept(most)
   }
@@ -144,11 +145,19 @@ export class ListeningPort {
     if (this.#watching && this.#ready !== null) this.watch(this.#ready)
   }
 
-  /** Lets others read or write a UNIX port, as `readableAll` and `writableAll` of `server.listen` do. */
-  openUp(access: { readable: boolean; writable: boolean }): void {
+  /** No readiness is reported for a retired socket: it is asked until nobody waits in it any more. */
+  #askRetired(): void {
+    if (this.#retired.length === 0) return
+    setImmediate(() => {
+      if (this.#watching) this.#ready?.()
+    })
+  }
+
+  /** Changes the permission bits of a UNIX port's file, to `mode` or by `mode`; a port without a file has none. */
+  chmod(mode: number, keep: boolean): void {
     if (!('path' in this.#options) || isAbstract(this.#options.path)) return
     const { path } = this.#options
-    chmodSync(path, (statSync(path).mode & 0o777) | (access.readable ? 0o444 : 0) | (access.writable ? 0o222 : 0))
+    chmodSync(path, keep ? (statSync(path).mode & 0o777) | mode : mode)
   }
 
   /** Closes the port: connections that still wait in its queue are reset. Closing twice does nothing. */

@@ -34,13 +34,14 @@ export interface FailureReply {
   code: string
 }
 
-/** Worker → master: let everyone read or write a UNIX port (`readableAll`, `writableAll`). */
-export interface OpenUpRequest {
-  type: 'open-up'
+/** Worker → master: change the mode of a UNIX port's file (`readableAll`, `writableAll`). */
+export interface ChmodRequest {
+  type: 'chmod'
   id: number
   port: number
-  readable: boolean
-  writable: boolean
+  mode: number
+  /** Whether the bits that are there stay. */
+  keep: boolean
 }
 
 export interface DoneReply {
@@ -71,7 +72,7 @@ export interface DrainedNotice {
   type: 'drained'
 }
 
-export type FromWorker = ListenRequest | OpenUpRequest | CloseNotice | ServeRequest | DrainedNotice
+export type FromWorker = ListenRequest | ChmodRequest | CloseNotice | ServeRequest | DrainedNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 

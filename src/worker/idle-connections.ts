@@ -9,9 +9,10 @@ interface Session {
 /** HTTP/2 servers do not tell which sessions they have: they are collected as they come. */
 const sessions = new WeakMap<net.Server, Set<Session>>()
 
-/** Remembers the HTTP/2 sessions of a server, if it is one. Borrows the server. */
+/** Remembers the HTTP/2 sessions of a server, if it has any. Borrows the server. */
 export function watchSessions(server: net.Server): void {
-  if (sessions.has(server)) return
+  const speaksHttp2 = 'updateSettings' in server
+  if (!speaksHttp2 || sessions.has(server)) return
   const open = new Set<Session>()
   sessions.set(server, open)
   server.on('session', (session: Session) => {

@@ -1,6 +1,6 @@
 import { inherited } from '../bootstrap/inherit.js'
 import type { Channel } from '../channel/channel.js'
-import { errnoOf } from '../errors.js'
+import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
@@ -102,8 +102,8 @@ export class MasterLink implements PortOwner {
   }
 
   /** @returns 0 or a negative errno */
-  openUp(port: number, readable: boolean, writable: boolean): number {
-    const reply = this.#ask({ type: 'open-up', id: ++this.#asked, port, readable, writable })
+  chmod(port: number, mode: { mode: number; keep: boolean }): number {
+    const reply = this.#ask({ type: 'chmod', id: ++this.#asked, port, ...mode })
     return reply.type === 'failed' ? errnoOf(reply.code) : 0
   }
 
@@ -128,11 +128,15 @@ export class MasterLink implements PortOwner {
   }
 
   #ask(request: FromWorker & { id: number }): Reply {
-    this.#channel.send(request)
     const isReply = (message: unknown): message is Reply => (message as FromMaster as Reply).reply === request.id
     this.#asking = true
     try {
+      this.#channel.send(request)
       return this.#channel.waitFor(isReply, LISTEN_REPLY_MAX)
+    } catch (error) {
+      // The program gets it as any error of `listen`: an event of its server, and no exception where none is awaited.
+      const code = (error as HandoverError).code === 'ERR_HANDOVER_NO_ANSWER' ? 'ETIMEDOUT' : 'EPIPE'
+      return { type: 'failed', reply: request.id, code }
     } finally {
       this.#asking = false
     }

@@ -58,8 +58,18 @@ type Listen2 = (
 
 export const LISTEN_FLAG_IPV6_ONLY = 1
 export const LISTEN_FLAG_REUSE_PORT = 2
-export const MODE_READABLE = 1
-export const MODE_WRITABLE = 2
+const MODE_READABLE = 1
+const MODE_WRITABLE = 2
+
+/** Before Node 22 libuv did two things differently that a program can see from outside. */
+const OLD_LIBUV = Number(process.versions.node.split('.')[0]) < 22
+
+/** What `readableAll` and `writableAll` make of a socket file's mode: old versions add to it, later ones replace it. */
+export function fileMode(flags: number): { mode: number; keep: boolean } {
+  const readable = (flags & MODE_READABLE) !== 0 ? 0o444 : 0
+  const writable = (flags & MODE_WRITABLE) !== 0 ? 0o222 : 0
+  return { mode: readable | writable, keep: OLD_LIBUV }
+}
 
 /** Where a server would listen, as Node has worked it out. */
 export interface ListenPlace {
@@ -101,8 +111,8 @@ export function listenWith(server: net.Server, handle: ServerHandle, place: List
   )
 }
 
-/** Node 20 takes all of sun_path for the name of an abstract socket, later versions only what is given. */
-const ABSTRACT_NAME_BYTES = Number(process.versions.node.split('.')[0]) < 22 ? 108 : 0
+/** All of sun_path, which old versions take for the name of an abstract socket; later ones only what is given. */
+const ABSTRACT_NAME_BYTES = OLD_LIBUV ? 108 : 0
 
 /** An abstract name as this version of Node would bind it, so that its clients find it. */
 export function abstractName(name: string): string {

@@ -7,11 +7,10 @@ import { watchSessions } from './idle-connections.js'
 import {
   abstractName,
   adoptHandle,
+  fileMode,
   LISTEN_FLAG_IPV6_ONLY,
   LISTEN_FLAG_REUSE_PORT,
   type ListenPlace,
-  MODE_READABLE,
-  MODE_WRITABLE,
   type ServerBehaviour,
   type ServerHandle,
   serverHandle,
@@ -32,7 +31,7 @@ export interface PortOwner {
   /** @param request  null: whatever ports the owner dispatches */
   listen(handle: PortHandle, request: PortRequest | null): ListenReply | number
   shut(handle: PortHandle): void
-  openUp(port: number, readable: boolean, writable: boolean): number
+  chmod(port: number, mode: { mode: number; keep: boolean }): number
   /** Whether handles keep the process alive has changed. */
   countReferences(): void
 }
@@ -101,7 +100,7 @@ export class PortHandle implements ServerBehaviour {
   }
 
   fchmod(mode: number): number {
-    return this.#owner.openUp(this.#port, (mode & MODE_READABLE) !== 0, (mode & MODE_WRITABLE) !== 0)
+    return this.#owner.chmod(this.#port, fileMode(mode))
   }
 
   address(): object {

@@ -130,8 +130,10 @@ test('a path has the mode that was asked for, before the first client can come, 
   })
   const port = ListeningPort.open({ path, mode: 0o600 })
   assert.equal(modeAtListen, 0o600)
-  port.openUp({ readable: true, writable: true })
+  port.chmod(0o066, true)
   assert.equal(statSync(path).mode & 0o777, 0o666)
+  port.chmod(0o444, false)
+  assert.equal(statSync(path).mode & 0o777, 0o444)
   port.close()
   assert.ok(!existsSync(path))
 })
@@ -192,4 +194,20 @@ test('a port that cannot be prepared leaves no descriptor behind', (t) => {
   noLeak(t)
   fakeKernel(t, { listen: () => errnoOf('EADDRINUSE') })
   assert.throws(() => ListeningPort.open({ host: '127.0.0.1', port: 0 }), { code: 'EADDRINUSE' })
+})
+
+test('a lack of descriptors resets nobody who waits on a path that was removed', async (t) => {
+  noLeak(t)
+  const path = join(scratch(t), 'socket')
+  const port = opened(t, { path })
+  const early = await connect({ path })
+  rmSync(path)
+  port.renew()
+  let short = true
+  fakeKernel(t, { accept: (real, ...args) => (short ? errnoOf('EMFILE') : real(...args)) })
+  assert.equal(port.accept(64), errnoOf('EMFILE'))
+  short = false
+  assert.equal(port.accept(64), 1)
+  close(port.batch.descriptor(0))
+  early.destroy()
 })
