@@ -252,7 +252,7 @@ static void answer_listen(worker *from, const char *json) {
                   NI_NUMERICHOST | NI_NUMERICSERV) != 0)
     fail("getnameinfo: the listener has no address");
   snprintf(reply, sizeof reply,
-           "{\"type\":\"listening\",\"reply\":%ld,\"ports\":[%d],"
+           "{\"type\":\"listening\",\"reply\":%ld,\"ports\":[%d],\"statusDelay\":2,"
            "\"address\":{\"address\":\"%s\",\"family\":\"IPv%d\",\"port\":%s}}",
            strtol(field(json, "id"), NULL, 10), PORT, address, own.ss_family == AF_INET6 ? 6 : 4, own_port);
   send_json(from, MESSAGE, reply);

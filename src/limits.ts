@@ -24,6 +24,9 @@ export const STALL_AFTER = 1000
 /** Milliseconds a target rests after it sent connections back for want of descriptors. */
 export const REST_AFTER_REFUSAL = 100
 
+/** Milliseconds a worker may keep to itself that connections have closed, where no limit waits for the word. */
+export const STATUS_DELAY = 2
+
 /** Milliseconds before accept(2) is tried again after EMFILE or ENFILE, unless room appears sooner. */
 export const ACCEPT_RETRY = 100
 

@@ -18,6 +18,8 @@ import { Outbox } from './outbox.js'
  * here) or returned, never both; the end of the peer is acted on only after everything it wrote was read.
  */
 export class Channel {
+  /** Milliseconds the peer may go without word of closed transports: each word wakes it. Default 0. */
+  statusDelay = 0
   readonly #socket: number
   readonly #outbox: Outbox
   readonly #inbox: Inbox
@@ -102,16 +104,21 @@ export class Channel {
     this.flush()
   }
 
-  /** Counts transports as closed; told to the peer once in this turn of the event loop. */
+  /**
+   * Counts transports as closed. The peer is told with the next claim, at the latest after `statusDelay`; without a
+   * delay, once at the end of this turn of the event loop.
+   */
   finish(count: number): void {
     if (this.#closed) return
     this.#outbox.finish(count)
     if (this.#flushScheduled) return
     this.#flushScheduled = true
-    setImmediate(() => {
+    const tell = (): void => {
       this.#flushScheduled = false
       this.flush()
-    })
+    }
+    if (this.statusDelay === 0) setImmediate(tell)
+    else setTimeout(tell, this.statusDelay)
   }
 
   /** Gives the kernel what is queued; what it does not take follows by itself when there is room. */

@@ -24,11 +24,14 @@ interface Entry {
 export class PortRegistry {
   readonly #dispatcher: Dispatcher
   readonly #backlog: number | undefined
+  readonly #statusDelay: number
   readonly #entries = new Map<string, Entry>()
   #ids = 0
 
-  constructor(dispatcher: Dispatcher, backlog: number | undefined) {
+  /** @param statusDelay  milliseconds that word of closed connections may take */
+  constructor(dispatcher: Dispatcher, backlog: number | undefined, statusDelay: number) {
     this.#dispatcher = dispatcher
+    this.#statusDelay = statusDelay
     this.#backlog = backlog
   }
 
@@ -53,13 +56,7 @@ export class PortRegistry {
     }
     entry.users.add(place)
     const { address } = entry.port
-    const reply: ListenReply = {
-      type: 'listening',
-      reply: request.id,
-      ports: [entry.id],
-      address: typeof address === 'string' ? null : address,
-    }
-    return { reply, opened }
+    return { reply: this.#reply(request.id, [entry.id], typeof address === 'string' ? null : address), opened }
   }
 
   /**
@@ -71,7 +68,15 @@ export class PortRegistry {
     if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
     for (const entry of entries) entry.users.add(place)
     const address = entries.map(({ port }) => port.address).find((one) => typeof one !== 'string') ?? null
-    return { type: 'listening', reply: id, ports: entries.map((entry) => entry.id), address }
+    return this.#reply(
+      id,
+      entries.map((entry) => entry.id),
+      address,
+    )
+  }
+
+  #reply(reply: number, ports: number[], address: SocketAddress | null): ListenReply {
+    return { type: 'listening', reply, ports, address, statusDelay: this.#statusDelay }
   }
 
   /**

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Policy } from '../dispatch/policy.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, WORKERS_MAX } from '../limits.js'
+import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, STATUS_DELAY, WORKERS_MAX } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { ListenOptions } from '../transport/listening-port.js'
@@ -93,7 +93,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       onExhausted: (error) => this.emit('exhausted', { error }),
       onPolicyError: (error) => this.emit('policyError', { error }),
     })
-    this.#ports = new PortRegistry(this.#dispatcher, options.backlog)
+    // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
+    const prompt = Number.isFinite(limit) || options.maxTotal !== undefined || typeof options.policy === 'function'
+    this.#ports = new PortRegistry(this.#dispatcher, options.backlog, prompt ? 0 : STATUS_DELAY)
     const program: Program = {
       script: options.script,
       args: options.args ?? [],

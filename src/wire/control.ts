@@ -24,6 +24,8 @@ export interface ListenReply {
   type: 'listening'
   reply: number
   ports: number[]
+  /** Milliseconds within which the master wants to know of closed connections; 0: at the end of each turn. */
+  statusDelay: number
   address: { address: string; family: 'IPv4' | 'IPv6'; port: number } | null
 }
 

@@ -68,6 +68,7 @@ export class MasterLink implements PortOwner {
     )
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
+    this.#channel.statusDelay = reply.statusDelay ?? 0
     for (const port of reply.ports) {
       this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
       this.#shut.delete(port)
