@@ -17,6 +17,7 @@ const SYSTEM: Record<string, Row> = {
   EBADF: { hint: 'The descriptor is not open in this process: look for an earlier close.', disposition: 'bug' },
   ECONNREFUSED: { hint: 'Nobody listens at this address.', disposition: 'close' },
   ECONNRESET: { hint: 'The peer is gone.', disposition: 'close' },
+  ECANCELED: { hint: 'The supervisor is being stopped.', disposition: 'close' },
   EDESTADDRREQ: {
     hint: 'Say where to listen: serve(server, { port }), or open ports with the option `listen` of the supervisor.',
     disposition: 'close',
@@ -101,6 +102,7 @@ const HANDOVER = {
   ERR_HANDOVER_OUTBOX_FULL: 'The peer does not read: wait for it to drain, or close the channel.',
   ERR_HANDOVER_CLOSED: 'The channel is closed: establish a new one.',
   ERR_HANDOVER_NO_ANSWER: 'The master did not answer in time: its event loop is blocked, or it is gone.',
+  ERR_HANDOVER_STOPPED: 'Make a new supervisor: one starts once.',
   ERR_HANDOVER_WORKERS_FAILED: 'Read the output above: the script ends before it listens.',
 } as const
 

@@ -39,6 +39,9 @@ export const READS_PER_TURN_MAX = 8
 /** Milliseconds a worker waits for the master's answer to `listen`; the master's loop answers within one turn. */
 export const LISTEN_REPLY_MAX = 10_000
 
+/** Closed ports a worker remembers, to send back what was on its way. */
+export const SHUT_PORTS_MAX = 64
+
 /** Pending connections the kernel queues for a port, unless asked otherwise; Node's own default. */
 export const BACKLOG_DEFAULT = 511
 
@@ -53,6 +56,9 @@ export const DRAIN_DEFAULT = 30_000
 
 /** Milliseconds between SIGTERM, or the end of a drain, and SIGKILL. */
 export const KILL_AFTER = 5_000
+
+/** Milliseconds after a worker's end in which its last output is read, if something it started keeps that open. */
+export const OUTPUT_GRACE = 1_000
 
 /** Milliseconds before a crashed worker is started again: the first wait, doubled on each early death up to the last. */
 export const RESTART_FIRST = 100

@@ -34,18 +34,24 @@ export function spawnWithChannel(
   handlers: ChannelHandlers,
 ): { child: ChildProcess; channel: Channel } {
   const [ours, theirs] = socketpair()
+  let child: ChildProcess
   try {
-    const child = spawn(command, args, {
+    child = spawn(command, args, {
       ...options,
       env: { ...(options.env ?? process.env), [CHANNEL_VARIABLE]: String(CHILD_DESCRIPTOR) },
       stdio: [...(options.stdio ?? ['inherit', 'inherit', 'inherit']), theirs],
     })
-    return { child, channel: new Channel(ours, handlers) }
   } catch (error) {
     close(ours)
     throw error
   } finally {
     close(theirs)
+  }
+  try {
+    return { child, channel: new Channel(ours, handlers) }
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
   }
 }
 
@@ -59,7 +65,12 @@ export function lendToThread(handlers: ChannelHandlers): {
   env: Record<string, string>
 } {
   const [ours, lent] = socketpair()
-  return { channel: new Channel(ours, handlers), lent, env: { [CHANNEL_VARIABLE]: String(lent) } }
+  try {
+    return { channel: new Channel(ours, handlers), lent, env: { [CHANNEL_VARIABLE]: String(lent) } }
+  } catch (error) {
+    close(lent)
+    throw error
+  }
 }
 
 /** Whether this process or thread was started with a channel that nobody has taken yet. */

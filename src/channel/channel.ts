@@ -6,7 +6,6 @@ import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { acceptHello, type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
 import type { ChannelHandlers } from './handlers.js'
-import type { Returned } from './held-descriptors.js'
 import { Inbox, type InboxVisitor } from './inbox.js'
 import { Outbox } from './outbox.js'
 
@@ -123,12 +122,9 @@ export class Channel {
 
   /** Gives the kernel what is queued; what it does not take follows by itself when there is room. */
   flush(): void {
-    if (this.#closed || this.#peerGone) return
-    const flushed = this.#outbox.flush()
-    this.#blocked = flushed === 'wait'
-    if (flushed === 'gone') this.#peerGone = true // the read side still has what the peer wrote before
-    if (flushed === 'retry') this.#retryLater()
-    this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
+    this.#push()
+    // The claims that arrivals waited for may have gone with this.
+    if (this.#deliveries.count > 0) setImmediate(() => this.#deliver())
   }
 
   /**
@@ -143,7 +139,7 @@ export class Channel {
         if (this.#closed) throw closedError()
         const found = this.#deliveries.pick(wanted)
         if (found !== undefined) return found
-        this.flush()
+        this.#push()
         const left = deadline - performance.now()
         if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
         // Short waits only while something is still to be sent: this poll looks for readability alone.
@@ -175,14 +171,15 @@ export class Channel {
       hello: (value) => {
         this.#peer = acceptHello(value)
         this.#outbox.open()
-        handlers.opened?.(this.#peer)
+        const peer = this.#peer
+        guarded(() => handlers.opened?.(peer))
       },
       message: (message, descriptors) => {
         this.#outbox.claim(descriptors.length)
         this.#deliveries.addMessage(message, descriptors)
       },
       transports: (tag, descriptors) => {
-        if (handlers.willing?.(tag, descriptors.length) ?? handlers.transports !== undefined) {
+        if (this.#isWilling(tag, descriptors.length)) {
           this.#outbox.claim(descriptors.length)
           this.#deliveries.addTransports(tag, descriptors)
           return
@@ -192,34 +189,34 @@ export class Channel {
       },
       lost: (count) => {
         this.#outbox.refuse(count)
-        handlers.lost?.(count)
+        guarded(() => handlers.lost?.(count))
       },
       claimed: (upTo) => {
-        this.#checkCursor(upTo)
+        held.checkSent(upTo)
         held.close(upTo)
-        handlers.claimed?.()
+        guarded(() => handlers.claimed?.())
       },
       refused: (first, count) => {
-        this.#checkCursor(first)
-        this.#checkCursor(first + count)
+        held.checkSent(first)
+        held.checkSent(first + count)
         held.close(first)
-        this.#giveBack(held.giveBack(first + count))
+        const returned = held.giveBack(first + count)
+        if (handlers.returned) guarded(() => handlers.returned?.(returned))
+        else closeMany(returned.descriptors)
       },
-      finished: (count) => handlers.finished?.(count),
+      finished: (count) => guarded(() => handlers.finished?.(count)),
     }
   }
 
-  /** A claim or refusal may name only what was sent and is not settled yet. */
-  #checkCursor(sequence: number): void {
-    const { settled, sent } = this.#outbox.held
-    if (sequence >= settled && sequence <= sent) return
-    throw new HandoverError('ERR_HANDOVER_BAD_FRAME', `sequence ${sequence} is outside ${settled} to ${sent}`)
-  }
-
-  #giveBack(returned: Returned): void {
-    const transports = withoutMessages(returned)
-    if (this.#handlers.returned) this.#handlers.returned(transports)
-    else closeMany(transports.descriptors)
+  #isWilling(tag: number, count: number): boolean {
+    const { willing, transports } = this.#handlers
+    let answer = transports !== undefined
+    if (willing) {
+      guarded(() => {
+        answer = willing(tag, count)
+      })
+    }
+    return answer
   }
 
   #ready(events: number): void {
@@ -229,7 +226,7 @@ export class Channel {
   }
 
   #writable(): void {
-    this.flush()
+    this.#push()
     if (!this.#blocked && this.#outbox.idle) guarded(() => this.#handlers.drained?.())
   }
 
@@ -246,15 +243,32 @@ export class Channel {
 
   /** Claims first, then hands out: until the kernel has every claim, the peer may still redirect what it sent. */
   #deliver(): void {
+    this.#push()
     if (this.#closed) return
-    this.flush()
     this.#deliveries.handOut(this.#outbox.idle && !this.#peerGone)
+  }
+
+  /** Sends what can be sent, and watches for what is awaited: after a socket error the watcher has stopped by itself. */
+  #push(): void {
+    if (this.#closed) return
+    if (!this.#peerGone) this.#trySending()
+    if (!this.#closed) this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
+  }
+
+  #trySending(): void {
+    try {
+      const flushed = this.#outbox.flush()
+      this.#blocked = flushed === 'wait'
+      this.#peerGone = flushed === 'gone' // the read side still has what the peer wrote before
+      if (flushed === 'retry') this.#retryLater()
+    } catch (error) {
+      this.#end(error as Error)
+    }
   }
 
   #retryLater(): void {
     this.#retry ??= setTimeout(() => {
       this.#retry = null
-      this.flush()
       this.#deliver()
     }, SEND_RETRY)
   }
@@ -270,8 +284,8 @@ export class Channel {
     this.#outbox.abandon()
     this.#deliveries.handLast()
     const { held } = this.#outbox
-    const returned = withoutMessages(held.giveBack(held.taken))
-    if (this.#handlers.closed) this.#handlers.closed(error, returned)
+    const returned = held.giveBack(held.taken)
+    if (this.#handlers.closed) guarded(() => this.#handlers.closed?.(error, returned))
     else closeMany(returned.descriptors)
   }
 }
@@ -281,15 +295,4 @@ const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 
 function closedError(): HandoverError {
   return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
-}
-
-/** Descriptors of messages carry tag 0 and are duplicates of ours: nobody else wants them back. */
-function withoutMessages(returned: Returned): Returned {
-  const ours = returned.descriptors.filter((_, i) => returned.tags[i] === 0)
-  if (ours.length === 0) return returned
-  closeMany(ours)
-  return {
-    descriptors: returned.descriptors.filter((_, i) => returned.tags[i] !== 0),
-    tags: returned.tags.filter((tag) => tag !== 0),
-  }
 }

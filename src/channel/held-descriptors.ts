@@ -1,5 +1,6 @@
 import { HELD_DESCRIPTORS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
+import { badFrame } from '../wire/frame.js'
 
 /** Descriptors that came back to their sender, with the tag each was given with. */
 export interface Returned {
@@ -57,6 +58,15 @@ export class HeldDescriptors {
     return copy
   }
 
+  /**
+   * A peer may settle only what was sent and is not settled yet.
+   * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME
+   */
+  checkSent(sequence: number): void {
+    if (sequence >= this.settled && sequence <= this.sent) return
+    throw badFrame(`sequence ${sequence} is outside ${this.settled} to ${this.sent}`)
+  }
+
   /** Closes every copy below `upTo`, oldest first. */
   close(upTo: number): void {
     while (this.settled < upTo) {
@@ -67,18 +77,20 @@ export class HeldDescriptors {
     }
   }
 
-  /** Gives the copies below `upTo` back to the caller. */
+  /** Gives the copies of transports below `upTo` back to the caller; those of messages (tag 0) are ours, and closed. */
   giveBack(upTo: number): Returned {
-    const count = upTo - this.settled
-    const returned = { descriptors: new Int32Array(count), tags: new Uint32Array(count) }
-    for (let i = 0; i < count; i++) {
-      const at = (this.settled + i) & (this.#descriptors.length - 1)
-      returned.descriptors[i] = this.#descriptors[at] as number
-      returned.tags[i] = this.#tags[at] as number
+    const descriptors: number[] = []
+    const tags: number[] = []
+    const ours: number[] = []
+    for (; this.settled < upTo; this.settled++) {
+      const at = this.settled & (this.#descriptors.length - 1)
+      const tag = this.#tags[at] as number
+      if (tag > 0) tags.push(tag)
+      ;(tag > 0 ? descriptors : ours).push(this.#descriptors[at] as number)
     }
-    this.settled = upTo
     this.sent = Math.max(this.sent, upTo)
-    return returned
+    closeMany(Int32Array.from(ours))
+    return { descriptors: Int32Array.from(descriptors), tags: Uint32Array.from(tags) }
   }
 
   #grow(): void {

@@ -1,4 +1,4 @@
-import { dispositionOf, HandoverError } from '../errors.js'
+import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
 import { closeMany, dup } from '../syscalls/descriptor.js'
 import { sendRights } from '../syscalls/rights.js'
@@ -36,6 +36,9 @@ export type Flushed = 'done' | 'wait' | 'retry' | 'gone'
 function isSpent(item: Bytes | Transports | Message): boolean {
   return item.kind === 'bytes' ? item.start === item.end : item.count === 0
 }
+
+/** After these the stream still has an end to be read; any other failure is not the peer's doing. */
+const PEER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET'])
 
 const NO_DESCRIPTORS = new Int32Array(0)
 const CLAIM_FRAME_BYTES = HEADER_BYTES + 8
@@ -146,7 +149,10 @@ export class Outbox {
     this.#finished += count
   }
 
-  /** Gives the kernel as much as it takes; before the peer's hello that is our own hello. */
+  /**
+   * Gives the kernel as much as it takes; before the peer's hello that is our own hello.
+   * @throws {SyscallError} the socket is of no use any more
+   */
   flush(): Flushed {
     if (this.#gone) return 'gone'
     if (this.#hello !== null) {
@@ -177,6 +183,8 @@ export class Outbox {
     const disposition = dispositionOf(errno)
     if (disposition === 'wait') return 'wait'
     if (disposition === 'retry' || disposition === 'shed') return 'retry'
+    const error = new SyscallError(errno, 'sendmsg')
+    if (!PEER_GONE.has(error.code)) throw error
     this.abandon()
     return 'gone'
   }

@@ -44,6 +44,7 @@ export async function run(script: string, args: readonly string[], options: RunO
     await supervisor.start()
     return await stopped
   } catch (error) {
+    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
     return explain(error, printer)
   } finally {
     end()
@@ -68,7 +69,7 @@ const SAME_SIGNAL = 500
 
 /** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
 function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     let since: number | null = null
     let code: number = ExitCode.ok
     const again = (signal: NodeJS.Signals): void => {
@@ -80,10 +81,10 @@ function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number>
       if (since !== null) return again(signal)
       since = performance.now()
       printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
-      void supervisor.stop().then(() => {
+      supervisor.stop().then(() => {
         printer.info('stopped', 'stopped', { code })
         resolve(code)
-      })
+      }, reject)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   })

@@ -26,6 +26,7 @@ class Lane {
   budgets = new Int32Array(0)
   paused = true
   retired = false
+  busy = false
   retry: NodeJS.Timeout | null = null
 
   constructor(
@@ -116,12 +117,16 @@ export class Dispatcher {
       if (id !== undefined && lane.id !== id) continue
       lane.targets.splice(lane.targets.indexOf(target), 1)
       lanes.delete(lane)
+      if (!this.#sharesRoom) this.#resume(lane) // less capacity may make enough of the room there is
     }
-    if (lanes.size === 0) this.#targets.delete(target)
+    // Without one it is gone; else what it has open still counts for the limit in all.
+    if (id === undefined) this.#targets.delete(target)
+    if (this.#sharesRoom) this.#resumeAll()
   }
 
   /** A target may have more room than before: it became ready, claimed, finished or recovered. */
   roomier(target: Target): void {
+    if (this.#sharesRoom) return this.#resumeAll()
     for (const lane of this.#targets.get(target) ?? []) {
       if (lane.paused || lane.returned.count > 0) this.#resume(lane)
     }
@@ -161,14 +166,24 @@ export class Dispatcher {
     return load
   }
 
-  /** How many connections the whole may still take: the sum is made only where a limit asks for it. */
+  /** With a limit in all, room that one port's targets free may be another port's. */
+  get #sharesRoom(): boolean {
+    return this.#limit !== Number.POSITIVE_INFINITY
+  }
+
+  #resumeAll(): void {
+    for (const lane of this.#lanes.values()) if (lane.paused || lane.returned.count > 0) this.#resume(lane)
+  }
+
+  /** How many connections the whole may still take: the sums are made only where a limit asks for them. */
   #roomInAll(): number {
-    return this.#limit === Number.POSITIVE_INFINITY ? ACCEPT_BATCH_MAX : this.#limit - this.#load()
+    return this.#sharesRoom ? this.#limit - this.#load() - this.waiting : Number.POSITIVE_INFINITY
   }
 
   readonly #acceptBatch = (lane: Lane): number => {
+    if (lane.busy) return 0 // a policy called something that came back here
     this.#giveReturned(lane)
-    const room = lane.refreshBudgets(Math.min(ACCEPT_BATCH_MAX, this.#roomInAll() - this.waiting))
+    const room = lane.refreshBudgets(Math.min(ACCEPT_BATCH_MAX, this.#roomInAll()))
     if (room <= 0) {
       this.#pause(lane)
       return 0
@@ -184,7 +199,7 @@ export class Dispatcher {
   }
 
   #giveReturned(lane: Lane): void {
-    if (lane.returned.count === 0) return
+    if (lane.returned.count === 0 || lane.busy) return
     const count = Math.min(lane.returned.count, lane.refreshBudgets(lane.returned.count))
     this.#give(lane, lane.returned, count)
     lane.returned.forget(count)
@@ -192,11 +207,13 @@ export class Dispatcher {
 
   #give(lane: Lane, arrivals: Arrivals, count: number): void {
     const { targets, budgets } = lane
+    lane.busy = true
     for (let i = 0; i < count; i++) {
       const at = this.#choose(targets, budgets, arrivals, i)
       budgets[at] = (budgets[at] as number) - 1
       ;(targets[at] as Target).take(arrivals, i, lane.id)
     }
+    lane.busy = false
     this.#dispatched += count
     // A flush may find a target gone, which detaches it: go through the list as it was.
     for (const target of count > 0 ? [...targets] : []) target.flush()
@@ -218,9 +235,8 @@ export class Dispatcher {
       room += target.room
       capacity += target.capacity
     }
-    const most = this.#limit - (this.#limit === Number.POSITIVE_INFINITY ? 0 : this.#load()) - this.waiting
     const enough = Math.max(1, RESUME_FRACTION * Math.min(capacity, this.#limit))
-    if (Math.min(room, most) < enough) return
+    if (Math.min(room, this.#roomInAll()) < enough) return
     lane.paused = false
     lane.port.watch(() => this.#acceptBatch(lane))
   }

@@ -28,7 +28,7 @@ export interface Target {
   readonly load: number
   /** How many more connections it may be given now; 0 while it is not ready, drains, rests or is stalled. */
   readonly room: number
-  /** The most `room` can be, with nothing open. */
+  /** The most `room` can be, with nothing open; 0 while it is not ready, drains, rests or is stalled. */
   readonly capacity: number
   /** Takes row `index`; it goes with the next `flush`. Only while `room` allows. */
   take(arrivals: Arrivals, index: number, port: number): void

@@ -12,7 +12,6 @@ import type { Arrivals } from '../transport/arrivals.js'
  */
 export class ChannelTarget implements Target {
   readonly id: string
-  readonly capacity: number
   readonly #channel: Channel
   readonly #limit: number
   readonly #onRoomier: () => void
@@ -31,7 +30,6 @@ export class ChannelTarget implements Target {
     this.#channel = channel
     this.#limit = limit
     this.#onRoomier = onRoomier
-    this.capacity = Math.min(limit, UNCLAIMED_MAX)
   }
 
   get load(): number {
@@ -39,14 +37,19 @@ export class ChannelTarget implements Target {
   }
 
   get room(): number {
-    if (!this.#ready || this.#draining || this.#channel.closed) return 0
-    const owed = this.#owed
-    if (owed > 0 || this.#restsUntil > 0) {
-      const now = performance.now()
-      if (owed > 0 && now - this.#progress > STALL_AFTER) return 0
-      if (now < this.#restsUntil) return 0
-    }
-    return Math.min(this.#limit - this.load, UNCLAIMED_MAX - owed)
+    return this.#usable ? Math.min(this.#limit - this.load, UNCLAIMED_MAX - this.#owed) : 0
+  }
+
+  get capacity(): number {
+    return this.#usable ? Math.min(this.#limit, UNCLAIMED_MAX) : 0
+  }
+
+  get #usable(): boolean {
+    if (!this.#ready || this.#draining || this.#channel.closed) return false
+    const owes = this.#owed > 0
+    if (!owes && this.#restsUntil === 0) return true
+    const now = performance.now()
+    return now >= this.#restsUntil && !(owes && now - this.#progress > STALL_AFTER)
   }
 
   get #owed(): number {

@@ -27,6 +27,7 @@ export class PortRegistry {
   readonly #statusDelay: number
   readonly #entries = new Map<string, Entry>()
   #ids = 0
+  #retired = false
 
   /** @param statusDelay  milliseconds that word of closed connections may take */
   constructor(dispatcher: Dispatcher, backlog: number | undefined, statusDelay: number) {
@@ -47,6 +48,7 @@ export class PortRegistry {
   listen(request: ListenRequest, place: number): { reply: ListenReply; opened: boolean } {
     const { host, port, ipv6Only, reusePort, nth } = request
     const key = port === null ? `unix:${host}:${nth}` : `tcp:${host}:${port}:${ipv6Only}:${reusePort}:${nth}`
+    this.#refuseWhenRetired()
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
@@ -64,6 +66,7 @@ export class PortRegistry {
    * @throws {SyscallError} EDESTADDRREQ: there is none
    */
   serveAll(id: number, place: number): ListenReply {
+    this.#refuseWhenRetired()
     const entries = [...this.#entries.values()]
     if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
     for (const entry of entries) entry.users.add(place)
@@ -73,6 +76,10 @@ export class PortRegistry {
       entries.map((entry) => entry.id),
       address,
     )
+  }
+
+  #refuseWhenRetired(): void {
+    if (this.#retired) throw new SyscallError(errnoOf('ECANCELED'), 'listen')
   }
 
   #reply(reply: number, ports: number[], address: SocketAddress | null): ListenReply {
@@ -119,6 +126,7 @@ export class PortRegistry {
 
   /** Accepts what waits in the kernel's queues, then listens no more; what was accepted is still handed over. */
   retire(): void {
+    this.#retired = true
     for (const entry of this.#entries.values()) {
       this.#dispatcher.retire(entry.id)
       entry.port.close()

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { TargetStatus } from '../dispatch/target.js'
-import { KILL_AFTER } from '../limits.js'
+import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
@@ -13,6 +13,8 @@ export interface SlotOwner {
   readonly program: Program
   readonly start: StartWorker
   readonly limit: number
+  /** Milliseconds a worker has for its open connections. */
+  readonly drainTimeout: number
   started(slot: Slot): void
   message(slot: Slot, target: ChannelTarget, message: FromWorker): void
   line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
@@ -48,6 +50,8 @@ export class Slot {
   #target: ChannelTarget | null = null
   #state: SlotState = 'stopped'
   #restarts = 0
+  /** Stopped for good. */
+  #retired = false
   #timer: NodeJS.Timeout | null = null
   #stopped: (() => void) | null = null
 
@@ -64,11 +68,31 @@ export class Slot {
     return this.#state
   }
 
+  /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
   start(): void {
-    const { program, start } = this.#owner
+    if (this.#retired) return
     const since = performance.now()
     this.#state = 'starting'
+    let worker: Worker
+    try {
+      worker = this.#startWorker()
+    } catch (error) {
+      setImmediate(() => this.#ended({ code: null, signal: null, error: error as Error }, 0))
+      return
+    }
+    worker.ended.then((end) => {
+      worker.channel.closeAfterDeath()
+      this.#ended(end, performance.now() - since)
+    })
+    this.#read(worker.stdout, 'stdout')
+    this.#read(worker.stderr, 'stderr')
+    this.#owner.started(this)
+  }
+
+  #startWorker(): Worker {
+    const { program, start, limit } = this.#owner
     let target: ChannelTarget
+    let started: Worker | null = null
     const worker = start(
       { ...program, env: { ...program.env, HANDOVER_WORKER: String(this.number) } },
       {
@@ -80,21 +104,31 @@ export class Slot {
           this.#owner.sentBack(this, target, returned)
         },
         closed: (error, returned) => {
+          if (started === null) return // it could not be started, and was sent nothing
+          this.#withoutChannel(started, error)
           this.#owner.lostChannel(this, target, error, returned)
-          // Without its channel a worker is of no use: it drains and ends by itself, or is made to.
-          if (error !== null) worker.kill('SIGKILL')
         },
       },
     )
-    target = new ChannelTarget(String(this.number), worker.channel, this.#owner.limit, () =>
-      this.#owner.roomier(target),
-    )
+    target = new ChannelTarget(String(this.number), worker.channel, limit, () => this.#owner.roomier(target))
+    started = worker
     this.#worker = worker
     this.#target = target
-    this.#read(worker.stdout, 'stdout')
-    this.#read(worker.stderr, 'stderr')
-    worker.ended.then((end) => this.#ended(worker, end, performance.now() - since))
-    this.#owner.started(this)
+    return worker
+  }
+
+  /**
+   * Without its channel a worker is of no use. Mostly it has just died; one that is alive and closed its end is given
+   * time to finish what it has, one that broke the protocol is not.
+   */
+  #withoutChannel(worker: Worker, error: Error | null): void {
+    if (error !== null) return worker.kill('SIGKILL')
+    if (this.#state === 'ready') this.#state = 'draining'
+    const timers = [
+      setTimeout(() => worker.kill('SIGTERM'), KILL_AFTER / 5),
+      setTimeout(() => worker.kill('SIGKILL'), this.#owner.drainTimeout + KILL_AFTER),
+    ]
+    worker.ended.then(() => timers.forEach(clearTimeout))
   }
 
   /** The worker listens: it may have connections from now on. */
@@ -109,6 +143,7 @@ export class Slot {
 
   /** Lets the worker finish what it has, within so many milliseconds; settles when it is gone. */
   async stop(milliseconds: number): Promise<void> {
+    this.#retired = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
     const worker = this.#worker
@@ -143,20 +178,20 @@ export class Slot {
     return { ...this.#target.status(), worker: this.number, pid, state, restarts: this.#restarts }
   }
 
-  #read(stream: Readable, name: 'stdout' | 'stderr'): void {
+  #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {
+    if (stream === null) return
     createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
+    // A program that the worker started may hold its output open for ever: what is there by then has been read.
+    this.#worker?.ended.then(() => setTimeout(() => stream.destroy(), OUTPUT_GRACE).unref())
   }
 
-  #ended(worker: Worker, end: WorkerEnd, lived: number): void {
-    if (end.error)
-      for (const text of (end.error.stack ?? end.error.message).split('\n')) this.#owner.line(this, 'stderr', text)
-    worker.channel.closeAfterDeath()
+  #ended(end: WorkerEnd, lived: number): void {
+    const complaint = end.error?.stack ?? end.error?.message
+    for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
     const wait = this.#backoff.after(lived)
     const again = this.#owner.ended(this, end, wait)
-    if (this.#worker === worker) {
-      this.#worker = null
-      this.#target = null
-    }
+    this.#worker = null
+    this.#target = null
     this.#state = again ? 'waiting' : 'stopped'
     this.#stopped?.()
     if (!again) return

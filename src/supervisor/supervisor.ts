@@ -73,6 +73,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #earlyDeaths = 0
   #everReady = false
   #failed = false
+  #started = false
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
 
@@ -111,18 +112,31 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /**
    * Starts the workers; settles when the first of them listens.
    * @throws {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before
-   *   they listen. Everything is stopped then.
+   *   they listen, …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
    */
   async start(): Promise<void> {
-    for (const options of this.#listen) {
-      this.#ports.openOwn(options)
-      this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
+    if (this.#started || this.#stopping !== null) {
+      throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was started or stopped before')
     }
+    this.#started = true
+    this.#openOwnPorts()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
     for (const slot of this.#slots) slot.start()
     await ready
+  }
+
+  #openOwnPorts(): void {
+    try {
+      for (const options of this.#listen) {
+        this.#ports.openOwn(options)
+        this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
+      }
+    } catch (error) {
+      this.#ports.clear()
+      throw error
+    }
   }
 
   /**
@@ -154,24 +168,27 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#ports.retire()
     await Promise.all(this.#slots.map((slot) => slot.stop(milliseconds)))
     this.#ports.clear()
+    this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
   #slotOwner(program: Program, limit: number, threads: boolean): SlotOwner {
     return {
       program,
       limit,
+      drainTimeout: this.#drainTimeout,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
       message: (slot, target, message) => this.#message(slot, target, message),
       line: (slot, stream, text) => this.emit('line', { worker: slot.number, stream, text }),
       lostChannel: (slot, target, error, returned) => {
-        if (error !== null) this.emit('broken', { worker: slot.number, error })
+        // Listeners come last: one that throws must not cost a connection.
         this.#dispatcher.detach(target)
         this.#dispatcher.takeBack(returned.descriptors, returned.tags)
+        if (error !== null) this.emit('broken', { worker: slot.number, error })
       },
       sentBack: (slot, _target, returned) => {
-        this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
         this.#dispatcher.takeBack(returned.descriptors, returned.tags)
+        this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
       },
       roomier: (target) => this.#dispatcher.roomier(target),
       ended: (slot, end, wait) => this.#ended(slot, end, wait),
@@ -236,7 +253,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const restartIn = again ? wait : null
     this.emit('ended', { worker: slot.number, pid: slot.pid, end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
-    return again
+    return again && this.#stopping === null // a listener may have stopped it all
   }
 
   /** Whether a worker's end, before any was ever ready, means that none will be. */

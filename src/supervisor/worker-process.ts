@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import type { Readable } from 'node:stream'
 import { spawnWithChannel } from '../bootstrap/inherit.js'
 import { nodeOptions, type StartWorker, type WorkerEnd } from './worker.js'
 
@@ -18,8 +17,8 @@ export const startProcess: StartWorker = (program, handlers) => {
   return {
     pid: child.pid ?? 0,
     channel,
-    stdout: child.stdout as Readable,
-    stderr: child.stderr as Readable,
+    stdout: child.stdout ?? null,
+    stderr: child.stderr ?? null,
     ended,
     kill: (signal) => void child.kill(signal),
   }

@@ -18,13 +18,20 @@ export const startThread: StartWorker = (program, handlers) => {
     },
   })
   lent = loan.lent
-  const thread = new Thread(program.script, {
-    argv: [...program.args],
-    env: { ...program.env, ...loan.env },
-    execArgv: nodeOptions(program),
-    stdout: true,
-    stderr: true,
-  })
+  let thread: Thread
+  try {
+    thread = new Thread(program.script, {
+      argv: [...program.args],
+      env: { ...program.env, ...loan.env },
+      execArgv: nodeOptions(program),
+      stdout: true,
+      stderr: true,
+    })
+  } catch (error) {
+    loan.channel.close()
+    takeBack()
+    throw error
+  }
   const ended = new Promise<WorkerEnd>((resolve) => {
     let error: Error | undefined
     thread.on('error', (thrown) => {

@@ -28,8 +28,9 @@ export interface Worker {
   /** The process id; a thread has that of the master. */
   readonly pid: number
   readonly channel: Channel
-  readonly stdout: Readable
-  readonly stderr: Readable
+  /** Null when the process could not be started. */
+  readonly stdout: Readable | null
+  readonly stderr: Readable | null
   /** Settles once, when it is gone; never rejects. */
   readonly ended: Promise<WorkerEnd>
   /** Ends it: SIGTERM lets a process clean up, SIGKILL does not. A thread is ended at once by either. */

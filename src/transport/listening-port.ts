@@ -135,7 +135,7 @@ export class ListeningPort {
    * @throws {SyscallError} somebody else listens there now
    */
   renew(): void {
-    if (!('path' in this.#options) || inodeOf(this.#options.path) === this.#inode) return
+    if (!('path' in this.#options) || this.#descriptor < 0 || inodeOf(this.#options.path) === this.#inode) return
     const fresh = openPath(this.#options)
     this.#watcher?.close()
     this.#watcher = null
@@ -166,11 +166,19 @@ export class ListeningPort {
     this.#watcher?.close()
     this.#watcher = null
     this.#ready = null
-    if ('path' in this.#options && this.#inode !== null && inodeOf(this.#options.path) === this.#inode) {
-      unlinkSync(this.#options.path)
-    }
+    this.#removePath()
     for (const descriptor of [...this.#retired.splice(0), this.#descriptor]) close(descriptor)
     this.#descriptor = -1
+  }
+
+  /** A folder that has become read-only keeps the file; whoever listens there next finds it stale and replaces it. */
+  #removePath(): void {
+    if (!('path' in this.#options) || this.#inode === null) return
+    try {
+      if (inodeOf(this.#options.path) === this.#inode) unlinkSync(this.#options.path)
+    } catch {
+      // the descriptors are closed all the same
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import { inherited } from '../bootstrap/inherit.js'
 import type { Channel } from '../channel/channel.js'
 import { errnoOf, type HandoverError } from '../errors.js'
-import { LISTEN_REPLY_MAX } from '../limits.js'
+import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
@@ -96,7 +96,7 @@ export class MasterLink implements PortOwner {
       if (left.length === handles.length) continue
       if (left.length > 0) this.#ports.set(port, left)
       else this.#ports.delete(port)
-      if (left.length === 0) this.#shut.add(port)
+      if (left.length === 0) this.#remember(port)
       if (left.length === 0 && !this.#draining) this.#tell({ type: 'close', port })
     }
     this.countReferences()
@@ -106,6 +106,13 @@ export class MasterLink implements PortOwner {
   chmod(port: number, mode: { mode: number; keep: boolean }): number {
     const reply = this.#ask({ type: 'chmod', id: ++this.#asked, port, ...mode })
     return reply.type === 'failed' ? errnoOf(reply.code) : 0
+  }
+
+  /** What is on its way for a port arrives soon after it was closed: the last few are enough. */
+  #remember(port: number): void {
+    this.#shut.add(port)
+    const [oldest] = this.#shut
+    if (this.#shut.size > SHUT_PORTS_MAX) this.#shut.delete(oldest as number)
   }
 
   /** Listening keeps a process alive, unless the server is unref'ed: so does the channel, as long as any is not. */

@@ -31,7 +31,7 @@ test('claims close the oldest first, across growth and the end of the ring', (t)
 
 test('what is given back keeps its order and its tags, sent or not', () => {
   const held = new HeldDescriptors()
-  for (let i = 0; i < 300; i++) held.take(1000 + i, i % 3)
+  for (let i = 0; i < 300; i++) held.take(1000 + i, 1 + (i % 3))
   held.sent = 100
   const returned = held.giveBack(held.taken)
   assert.deepEqual(
@@ -40,7 +40,7 @@ test('what is given back keeps its order and its tags, sent or not', () => {
   )
   assert.deepEqual(
     [...returned.tags],
-    Array.from({ length: 300 }, (_, i) => i % 3),
+    Array.from({ length: 300 }, (_, i) => 1 + (i % 3)),
   )
   assert.deepEqual([held.queued, held.unclaimed, held.settled], [0, 0, 300])
 })
