@@ -13,7 +13,6 @@ import { until } from '../support/wait.js'
 /** A target in this process, that holds what it is given until the test finishes it. */
 class FakeTarget implements Target {
   readonly held: number[] = []
-  readonly capacity: number
   flushes = 0
   taken = 0
   ready = true
@@ -21,8 +20,10 @@ class FakeTarget implements Target {
   constructor(
     readonly id: string,
     readonly limit = 100,
-  ) {
-    this.capacity = limit
+  ) {}
+
+  get capacity(): number {
+    return this.ready ? this.limit : 0
   }
 
   get load(): number {
@@ -292,4 +293,62 @@ test('an unknown policy or limit is refused', () => {
   // @ts-expect-error no such policy
   assert.throws(() => new Dispatcher({ policy: 'random' }), TypeError)
   assert.throws(() => new Dispatcher({ limit: 0 }), RangeError)
+})
+
+test('with a limit in all, room that one port frees is given to another', async (t) => {
+  const [a, b] = [new FakeTarget('a'), new FakeTarget('b')]
+  const { clients, dispatcher } = scene(t, [a], { limit: 4 })
+  const other = ListeningPort.open({ host: '127.0.0.1', port: 0 })
+  t.after(() => {
+    dispatcher.shut(2)
+    other.close()
+    b.finish(b.load)
+  })
+  dispatcher.open(2, other)
+  dispatcher.attach(b, 2)
+  await clients(4)
+  await until('the limit is reached', () => a.load === 4)
+  const client = await connect({ port: (other.address as { port: number }).port })
+  t.after(() => client.destroy())
+  await until('the other port is paused', () => {
+    dispatcher.roomier(b)
+    return b.load === 0
+  })
+  a.finish(4)
+  dispatcher.roomier(a)
+  await until('the other port is served', () => b.load === 1)
+})
+
+test('when a target dies, its share of a limit in all is free for the others', async (t) => {
+  const [dying, other] = [new FakeTarget('dying'), new FakeTarget('other')]
+  const { clients, dispatcher } = scene(t, [dying, other], { limit: 4, policy: () => 'dying' })
+  await clients(6)
+  await until('the limit is reached', () => dying.load === 4)
+  dispatcher.detach(dying)
+  await until('the others are served', () => other.load === 2)
+})
+
+test('targets that cannot take anything do not keep a port from being polled', async (t) => {
+  const idle = new FakeTarget('idle', 4)
+  const stalled = Array.from({ length: 30 }, (_, i) => new FakeTarget(`stalled ${i}`, 4))
+  for (const target of stalled) target.ready = false
+  const { clients, dispatcher } = scene(t, [...stalled, idle])
+  await clients(8)
+  await until('four are given', () => idle.load === 4)
+  idle.finish(4)
+  dispatcher.roomier(idle)
+  await until('four more are given', () => idle.taken === 8)
+})
+
+test('a policy that stops everything in the middle of a batch loses nothing', async (t) => {
+  const target = new FakeTarget('a')
+  const { clients, dispatcher } = scene(t, [target], {
+    policy: () => {
+      dispatcher.retire(1)
+      return 'a'
+    },
+  })
+  await clients(20)
+  await until('all are given', () => target.taken === 20 || dispatcher.dispatched === target.taken)
+  assert.equal(new Set(target.held).size, target.taken)
 })

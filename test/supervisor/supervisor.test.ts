@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
+import { errnoOf } from '../../src/errors.js'
 import { Supervisor, type SupervisorOptions } from '../../src/index.js'
 import { Backoff } from '../../src/supervisor/backoff.js'
+import type { WorkerEnd } from '../../src/supervisor/worker.js'
 import { get } from '../support/client.js'
-import { isAlive } from '../support/command.js'
+import { handover, isAlive } from '../support/command.js'
 import { assertSockets, noLeak, socketCount } from '../support/descriptors.js'
+import { fakeKernel } from '../support/fake-kernel.js'
 import { fixture, scratch } from '../support/paths.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
@@ -104,4 +109,99 @@ test('a port that is taken fails the start with the system error', async (t) => 
   t.after(() => second.kill())
   await assert.rejects(second.start(), { code: 'EADDRINUSE', address: '127.0.0.1', port: first.port })
   await first.supervisor.stop()
+})
+
+test('a worker that cannot be started again is tried again, and the service goes on', async (t) => {
+  for (const threads of [false, true]) {
+    const app = await supervise(t, { script: fixture('http-pid.mjs'), workers: 1, threads })
+    let failures = 2
+    fakeKernel(t, { socketpair: (real, ends) => (failures-- > 0 ? errnoOf('EMFILE') : real(ends)) })
+    if (threads) await assert.rejects(get({ port: app.port }, '/crash'))
+    else process.kill(app.pids()[0] as number, 'SIGKILL')
+    await until('it is ready again', () => app.events.filter(({ name }) => name === 'ready').length === 2)
+    const errors = app.events.filter(({ end }) => (end as WorkerEnd | undefined)?.error !== undefined)
+    assert.equal(errors.length, 2)
+    assert.equal((await get({ port: app.port })).status, 200)
+    await app.supervisor.stop()
+  }
+})
+
+test('thread options that Node refuses fail the start, and leave nothing', async (t) => {
+  noLeak(t)
+  const supervisor = new Supervisor({
+    script: fixture('http-pid.mjs'),
+    threads: true,
+    execArgv: ['--no-such-option'],
+  })
+  await assert.rejects(supervisor.start(), { code: 'ERR_HANDOVER_WORKERS_FAILED' })
+})
+
+test('stopping from within an event brings no worker back', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: fixture('http-pid.mjs') })
+  let stopped: Promise<void> | undefined
+  app.supervisor.on('ended', () => {
+    stopped ??= app.supervisor.stop()
+  })
+  process.kill(app.pids()[0] as number, 'SIGKILL')
+  await until('it is stopped', () => stopped !== undefined)
+  await stopped
+  assert.equal(app.events.filter(({ name }) => name === 'started').length, 1)
+  assert.deepEqual(app.supervisor.status().workers, [])
+})
+
+test('stop or kill before any worker listens settles start, and leaves nothing', async (t) => {
+  noLeak(t)
+  for (const end of ['stop', 'kill'] as const) {
+    const supervisor = new Supervisor({ script: fixture('never-listens.mjs'), workers: 2 })
+    const started = assert.rejects(supervisor.start(), { code: 'ERR_HANDOVER_STOPPED' })
+    await supervisor[end]()
+    await started
+    await assert.rejects(supervisor.start(), { code: 'ERR_HANDOVER_STOPPED' })
+  }
+})
+
+test('a start that fails at the second of its own ports leaves the first not open', async (t) => {
+  noLeak(t)
+  const first = join(scratch(t), 'first')
+  const supervisor = new Supervisor({
+    script: fixture('serve-any.mjs'),
+    listen: [{ path: first }, { path: '/no/such/folder/socket' }],
+  })
+  await assert.rejects(supervisor.start(), { code: 'ENOENT' })
+  assert.ok(!existsSync(first))
+})
+
+test('a worker that listens while everything stops gets an error, and stop goes through', async (t) => {
+  noLeak(t)
+  const path = join(scratch(t), 'socket')
+  const env = { ...process.env, SOCKET: path }
+  const app = await supervise(t, { script: fixture('listens-late.mjs'), env })
+  await app.supervisor.stop()
+  assert.ok(app.lines.includes('late: ECANCELED'), app.lines.join('\n'))
+  assert.ok(!existsSync(path))
+})
+
+test('a worker that closes its end of the channel is replaced', async (t) => {
+  const app = await supervise(t, { script: fixture('closes-channel.mjs'), drainTimeout: 100 })
+  const [pid] = app.pids() as [number]
+  await get({ port: app.port }, '/close').catch(() => {})
+  await until('another has taken its place', () => app.pids().length === 1 && app.pids()[0] !== pid)
+})
+
+test('what a worker started and left behind does not hold the master', async (t) => {
+  const run = handover(t, ['run', fixture('leaves-child.mjs')])
+  const child = Number(await run.line(/child (\d+)/))
+  t.after(() => process.kill(child, 'SIGKILL'))
+  await run.line(/worker 1 ready/)
+  run.child.kill('SIGTERM')
+  assert.equal(await run.exited, 0)
+  assert.ok(isAlive(child))
+})
+
+test('Ctrl-C before the script listens leaves with 0', async (t) => {
+  const run = handover(t, ['run', fixture('never-listens.mjs')])
+  await run.line(/waiting/)
+  run.child.kill('SIGINT')
+  assert.equal(await run.ended, 0)
 })

@@ -13,6 +13,8 @@ export interface Command {
   line(pattern: RegExp): Promise<string>
   /** Its exit code, or the signal that ended it. */
   ended: Promise<number | NodeJS.Signals | null>
+  /** The same, but without waiting for others that hold its output open. */
+  exited: Promise<number | NodeJS.Signals | null>
 }
 
 /** Runs `handover` as a user would, and ends it with the test. */
@@ -53,6 +55,7 @@ export function command(
     stdout: () => out,
     stderr: () => err,
     ended,
+    exited: new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal))),
     async line(pattern) {
       await until(`a line ${pattern}`, () => pattern.test(out)).catch((error: Error) => {
         throw new Error(`${error.message}\n${out}\n${err}`)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -210,4 +210,15 @@ test('a lack of descriptors resets nobody who waits on a path that was removed',
   assert.equal(port.accept(64), 1)
   close(port.batch.descriptor(0))
   early.destroy()
+})
+
+test('a path whose folder is gone does not keep a port from closing', (t) => {
+  noLeak(t)
+  const folder = join(scratch(t), 'folder')
+  mkdirSync(folder)
+  const port = ListeningPort.open({ path: join(folder, 'socket') })
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, 'a file now')
+  port.close()
+  port.renew()
 })
