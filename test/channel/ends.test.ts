@@ -34,7 +34,7 @@ test('a peer that dies with much unread on both sides is read to its end', async
   for (const { watch } of things) close(watch)
 })
 
-test('arrivals whose claim goes out with something else are handed out', async (t) => {
+test('nothing is handed out before the kernel has its claim; then it is, whatever the claim went out with', async (t) => {
   noLeak(t)
   const got: number[] = []
   const { channel, socket } = channelAndSocket(t, { transports: (_, descriptors) => got.push(...descriptors) })
@@ -51,6 +51,7 @@ test('arrivals whose claim goes out with something else are handed out', async (
   // Within one callback: the claim is blocked, then another word unblocks it, and no event comes any more.
   const read = new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
   await read
+  assert.deepEqual(got, [], 'the claim is not with the kernel')
   blocked = false
   channel.send('something else')
   await until('it is handed out', () => got.length === 1)
