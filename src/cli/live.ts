@@ -1,8 +1,9 @@
 import { createLogUpdate } from 'log-update'
-import pc from 'picocolors'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { coloursFor } from './colours.js'
 import type { Printer, Write } from './printer.js'
 
+const pc = coloursFor(process.stdout)
 const REFRESH = 500
 const PLAIN_INTERVAL = 5_000
 

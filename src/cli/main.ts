@@ -1,13 +1,14 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
-import pc from 'picocolors'
 import { policyNames } from '../dispatch/policy.js'
 import { HandoverError, SyscallError } from '../errors.js'
+import { coloursFor } from './colours.js'
 import { ExitCode } from './exit-codes.js'
 import { UsageError, whole, workerCount } from './options.js'
 import { type RunOptions, run } from './run.js'
 
+const pc = coloursFor(process.stderr)
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }

@@ -1,7 +1,7 @@
-import pc from 'picocolors'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { WorkerEnd } from '../supervisor/worker.js'
 import type { SocketAddress } from '../transport/address.js'
+import { coloursFor } from './colours.js'
 
 /** Where lines go; the live view stands between it and the terminal. */
 export type Write = (line: string) => void
@@ -13,6 +13,7 @@ export interface Printer {
   worker(event: SupervisorEvents['line'][0]): void
 }
 
+const pc = coloursFor(process.stdout)
 const COLOURS = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue]
 
 export function textPrinter(write: Write): Printer {
