@@ -273,7 +273,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#failed = true
     const settle = this.#settleStart
     this.#settleStart = null
-    void this.kill().then(() => settle?.reject(error))
+    void this.stop(0).then(() => settle?.reject(error))
   }
 }
 

@@ -33,7 +33,7 @@ export interface Worker {
   readonly stderr: Readable | null
   /** Settles once, when it is gone; never rejects. */
   readonly ended: Promise<WorkerEnd>
-  /** Ends it: SIGTERM lets a process clean up, SIGKILL does not. A thread is ended at once by either. */
+  /** Ends it: SIGTERM lets it clean up, SIGKILL does not. A thread without signals is told by the end of its channel. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
 }
 
