@@ -46,9 +46,9 @@ async function answers(command, args) {
   let text = ''
   for await (const chunk of child.stdout) {
     text += chunk
-    const url = /listening on (\S+)/.exec(text)?.[1]
-    if (url === undefined) continue
-    const body = await (await fetch(url, { headers: { connection: 'close' } })).text()
+    const address = /listening on (\S+)/.exec(text)?.[1]
+    if (address === undefined) continue
+    const body = await (await fetch(`http://${address}`, { headers: { connection: 'close' } })).text()
     if (body !== 'packed') throw new Error(`it answered ${body}`)
     break
   }

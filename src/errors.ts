@@ -103,7 +103,7 @@ const HANDOVER = {
   ERR_HANDOVER_CLOSED: 'The channel is closed: establish a new one.',
   ERR_HANDOVER_NO_ANSWER: 'The master did not answer in time: its event loop is blocked, or it is gone.',
   ERR_HANDOVER_STOPPED: 'Make a new supervisor: one starts once.',
-  ERR_HANDOVER_WORKERS_FAILED: 'Read the output above: the script ends before it listens.',
+  ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens.',
 } as const
 
 export type HandoverErrorCode = keyof typeof HANDOVER

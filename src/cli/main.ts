@@ -15,7 +15,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
 
 const EXAMPLES = `
 Examples:
-  $ handover run server.js                             one worker, reloaded when it crashes
+  $ handover run server.js                             one worker, restarted when it crashes
   $ handover run -w max server.js                      a worker per core
   $ handover run -w 4 --max-connections 500 server.js  clients wait when all four are full
   $ handover run --policy ./by-address.mjs server.js   your own function chooses the worker
@@ -24,9 +24,13 @@ Examples:
 Signals: SIGINT (Ctrl-C), SIGTERM and SIGHUP let workers finish and end with 0; a second ends at once with 130.
 Exit codes: 0 stopped as asked, 1 workers fail, 100 bad usage, 111 the system refuses (a port is taken, say).`
 
+// `handover run --help | head` ends the pipe early: no reason for a stack trace.
+process.stdout.on('error', () => {})
+
 const program = new Command('handover')
   .description('Passes live connections and listening ports between processes.')
   .version(version)
+  .showHelpAfterError(`Run \`handover run --help\` for options and examples.`)
   .enablePositionalOptions() // what follows the script is the script's
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, `${pc.red('handover')} `)) })

@@ -20,6 +20,23 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
   supervisor.on('broken', ({ worker, error }) =>
     printer.warn('broken', `worker ${worker}: its channel broke (${error.message})`, { worker, ...codes(error) }),
   )
+  supervisor.on('stalled', ({ worker, unclaimed }) =>
+    printer.warn(
+      'stalled',
+      `worker ${worker} is stalled: ${unclaimed} connections wait for it, new ones go to others`,
+      {
+        worker,
+        unclaimed,
+      },
+    ),
+  )
+  supervisor.on('recovered', ({ worker }) => printer.info('recovered', `worker ${worker} goes on`, { worker }))
+  supervisor.on('cut', ({ worker, connections }) =>
+    printer.warn('cut', `drain timeout: ${connections} connections of worker ${worker} are cut`, {
+      worker,
+      connections,
+    }),
+  )
   supervisor.on('exhausted', ({ error }) =>
     seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
   )

@@ -10,19 +10,24 @@ export type Write = (line: string) => void
 export interface Printer {
   info(event: string, text: string, fields?: object): void
   warn(event: string, text: string, fields?: object): void
+  /** The command ends because of it. */
+  error(event: string, text: string, fields?: object): void
   worker(event: SupervisorEvents['line'][0]): void
 }
 
 const pc = coloursFor(process.stdout)
 const COLOURS = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue]
 
-export function textPrinter(write: Write): Printer {
+/** @param writeError  for workers' standard error, and for what ends the command */
+export function textPrinter(write: Write, writeError: Write): Printer {
   return {
     info: (_event, text) => write(`${pc.dim('handover')} ${text}`),
     warn: (_event, text) => write(`${pc.yellow('handover')} ${text}`),
-    worker: ({ worker, text }) => {
+    error: (_event, text) => writeError(`${pc.red('handover')} ${text}`),
+    worker: ({ worker, stream, text }) => {
       const colour = COLOURS[(worker - 1) % COLOURS.length] as (text: string) => string
-      write(`${colour(`[${worker}]`)} ${text}`)
+      const to = stream === 'stderr' ? writeError : write
+      to(`${colour(`[${worker}]`)} ${text}`)
     },
   }
 }
@@ -33,15 +38,17 @@ export function jsonPrinter(write: Write): Printer {
   return {
     info: (event, text, fields = {}) => line('info', event, { text, ...fields }),
     warn: (event, text, fields = {}) => line('warn', event, { text, ...fields }),
+    error: (event, text, fields = {}) => line('error', event, { text, ...fields }),
     worker: (event) => line('info', 'line', event),
   }
 }
 
-/** A URL to try for TCP, the path for a UNIX socket. */
+/** Where a port is, without a scheme: that is the program's. */
 export function addressText(address: SocketAddress | string): string {
-  if (typeof address === 'string') return address
-  const host = address.address === '::' || address.address === '0.0.0.0' ? 'localhost' : address.address
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+  if (typeof address === 'string') return address.replace('\0', '@')
+  const { address: host, port } = address
+  if (host === '::' || host === '0.0.0.0') return `port ${port}, all addresses`
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 export function endText(end: WorkerEnd): string {

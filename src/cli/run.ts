@@ -40,8 +40,10 @@ export async function run(script: string, args: readonly string[], options: RunO
   const { printer, end } = output(supervisor, options)
   narrate(supervisor, printer)
   const stopped = untilStopped(supervisor, printer)
+  const hint = options.preload ? '' : ' (does the script call `serve`?)'
+  const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
   try {
-    await supervisor.start()
+    await supervisor.start().finally(() => clearTimeout(late))
     return await stopped
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
@@ -55,15 +57,21 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
   if (live && !json && process.stdout.isTTY) {
     const view = liveView(process.stdout)
     view.watch(supervisor)
-    return { printer: textPrinter(view.write), end: view.end }
+    return { printer: textPrinter(view.write, view.write), end: view.end }
   }
   // A log reader that goes away (`handover run app.js | head`) must not take the service with it.
   process.stdout.on('error', () => {})
   const write = (line: string): void => void process.stdout.write(`${line}\n`)
-  const printer = json ? jsonPrinter(write) : textPrinter(write)
+  process.stderr.on('error', () => {})
+  const writeError = (line: string): void => void process.stderr.write(`${line}\n`)
+  const printer = json ? jsonPrinter(write) : textPrinter(write, writeError)
   return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }
 }
 
+/** Milliseconds without a worker that listens, after which something is said. */
+const PATIENCE = 5_000
+/** Milliseconds of a drain after which it is said what it waits for. */
+const WAIT_NOTICE = 1_500
 /** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
 const SAME_SIGNAL = 500
 
@@ -81,6 +89,7 @@ function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number>
       if (since !== null) return again(signal)
       since = performance.now()
       printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
+      setTimeout(() => tellWhatIsOpen(supervisor, printer), WAIT_NOTICE).unref()
       supervisor.stop().then(() => {
         printer.info('stopped', 'stopped', { code })
         resolve(code)
@@ -90,16 +99,23 @@ function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number>
   })
 }
 
+function tellWhatIsOpen(supervisor: Supervisor, printer: Printer): void {
+  for (const { worker, open } of supervisor.status().workers) {
+    if (open === 0) continue
+    printer.info('draining', `waiting for ${open} connections of worker ${worker}`, { worker, open })
+  }
+}
+
 /** One line: what went wrong, and what to do. */
 function explain(error: unknown, printer: Printer): number {
   if (error instanceof SyscallError) {
     const { address, port, code } = error
     const where = address === undefined ? '' : ` on ${address}${port === undefined ? '' : ` port ${port}`}`
-    printer.warn('failed', `cannot listen${where}: ${error.message}. ${error.hint}`, { code, address, port })
+    printer.error('failed', `cannot listen${where}: ${error.message}. ${error.hint}`, { code, address, port })
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
-    printer.warn('failed', `${error.message}. ${error.hint}`, { code: error.code })
+    printer.error('failed', `${error.message}. ${error.hint}`, { code: error.code })
     return ExitCode.failed
   }
   throw error

@@ -10,7 +10,7 @@ export interface SupervisorEvents {
   listening: [event: { address: SocketAddress | string }]
   /** A worker listens and takes connections. */
   ready: [event: { worker: number; pid: number }]
-  /** A line of a worker's output. */
+  /** A line of a worker's output; where nobody listens to it, it goes to this process's own. */
   line: [event: { worker: number; stream: 'stdout' | 'stderr'; text: string }]
   /** A port could not be opened for a worker. */
   refused: [event: { worker: number; error: SyscallError }]
@@ -21,6 +21,12 @@ export interface SupervisorEvents {
   ended: [event: { worker: number; pid: number; end: WorkerEnd; expected: boolean; restartIn: number | null }]
   /** A worker's channel broke the protocol; the worker is being ended. */
   broken: [event: { worker: number; error: Error }]
+  /** A worker owes claims for a second and makes none: it gets no more connections until it does. */
+  stalled: [event: { worker: number; unclaimed: number }]
+  /** A worker that was stalled claims again. */
+  recovered: [event: { worker: number; unclaimed: number }]
+  /** The time to drain was up: so many connections were cut. */
+  cut: [event: { worker: number; connections: number }]
   /** The master has no free descriptor; accepting goes on by itself. */
   exhausted: [event: { error: SyscallError }]
   /** A worker had no free descriptor: connections went to others. */

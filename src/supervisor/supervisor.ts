@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events'
+import { statSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Policy } from '../dispatch/policy.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, STATUS_DELAY, WORKERS_MAX } from '../limits.js'
+import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY, WORKERS_MAX } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { ListenOptions } from '../transport/listening-port.js'
@@ -73,6 +75,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #earlyDeaths = 0
   #everReady = false
   #failed = false
+  #stalled = new Set<number>()
+  #watch: NodeJS.Timeout | null = null
   #started = false
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
@@ -80,6 +84,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** @throws {RangeError | TypeError} an option out of range */
   constructor(options: SupervisorOptions) {
     super()
+    if (typeof options.script !== 'string' || !isAbsolute(options.script)) {
+      throw new TypeError(`script: an absolute path, not ${JSON.stringify(options.script)}`)
+    }
     const workers = whole('workers', options.workers ?? 1, WORKERS_MAX)
     const limit =
       options.maxConnections === undefined ? Number.POSITIVE_INFINITY : whole('maxConnections', options.maxConnections)
@@ -118,7 +125,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (this.#started || this.#stopping !== null) {
       throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was started or stopped before')
     }
+    checkScript(this.#owner.program.script)
     this.#started = true
+    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
     this.#openOwnPorts()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
@@ -165,6 +174,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #stop(milliseconds: number): Promise<void> {
+    if (this.#watch !== null) clearInterval(this.#watch)
     this.#ports.retire()
     await Promise.all(this.#slots.map((slot) => slot.stop(milliseconds)))
     this.#ports.clear()
@@ -179,7 +189,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
       message: (slot, target, message) => this.#message(slot, target, message),
-      line: (slot, stream, text) => this.emit('line', { worker: slot.number, stream, text }),
+      line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
       lostChannel: (slot, target, error, returned) => {
         // Listeners come last: one that throws must not cost a connection.
         this.#dispatcher.detach(target)
@@ -192,6 +202,21 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       },
       roomier: (target) => this.#dispatcher.roomier(target),
       ended: (slot, end, wait) => this.#ended(slot, end, wait),
+    }
+  }
+
+  /** Where nobody listens to workers' output it goes where this process's own goes. */
+  #line(event: SupervisorEvents['line'][0]): void {
+    if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
+  }
+
+  /** Tells of workers that stopped claiming, or claim again: nothing else would say so. */
+  #reportStalls(): void {
+    for (const { worker, stalled, unclaimed } of this.status().workers) {
+      if (stalled === this.#stalled.has(worker)) continue
+      if (stalled) this.#stalled.add(worker)
+      else this.#stalled.delete(worker)
+      this.emit(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
     }
   }
 
@@ -217,6 +242,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
         })
       case 'close':
         return this.#ports.close(message.port, slot.number, target)
+      case 'cut':
+        return void this.emit('cut', { worker: slot.number, connections: message.connections })
       default: // 'drained' is seen as the worker's end; words of later releases are ignored
     }
   }
@@ -275,6 +302,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart = null
     void this.stop(0).then(() => settle?.reject(error))
   }
+}
+
+/** @throws {TypeError} there is no such file */
+function checkScript(script: string): void {
+  if (!statSync(script, { throwIfNoEntry: false })?.isFile()) throw new TypeError(`script: there is no file ${script}`)
 }
 
 function whole(name: string, value: number, most = Number.MAX_SAFE_INTEGER): number {

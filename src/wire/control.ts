@@ -74,7 +74,13 @@ export interface DrainedNotice {
   type: 'drained'
 }
 
-export type FromWorker = ListenRequest | ChmodRequest | CloseNotice | ServeRequest | DrainedNotice
+/** Worker → master: the time to drain is up, and so many connections are cut. */
+export interface CutNotice {
+  type: 'cut'
+  connections: number
+}
+
+export type FromWorker = ListenRequest | ChmodRequest | CloseNotice | ServeRequest | DrainedNotice | CutNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 

@@ -1,8 +1,10 @@
-import { closeIdle } from './idle-connections.js'
+import { closeIdle, closeSilent } from './idle-connections.js'
 import type { MasterLink } from './master-link.js'
 
 /** Milliseconds between looks for connections that have become idle since the server closed. */
 const IDLE_INTERVAL = 100
+/** Milliseconds a client has, from the start of the drain, to send the first byte on a connection it has. */
+const SILENT_GRACE = 1_000
 /** Milliseconds the process has to end by itself once nothing is open, before it is asked to. */
 const NATURAL_END = 100
 
@@ -12,14 +14,20 @@ const NATURAL_END = 100
  */
 export function drain(link: MasterLink, milliseconds: number, threaded: boolean): void {
   const servers = link.handles.map((handle) => handle.server)
-  const end = setTimeout(() => endProcess(threaded), milliseconds)
+  const end = setTimeout(() => {
+    link.cut()
+    endProcess(threaded)
+  }, milliseconds)
   end.unref()
+  const silent = setTimeout(() => servers.forEach(closeSilent), SILENT_GRACE)
+  silent.unref()
   const idle = setInterval(() => {
     for (const server of servers) closeIdle(server)
   }, IDLE_INTERVAL)
   link.startDraining(() => {
     clearInterval(idle)
     clearTimeout(end)
+    clearTimeout(silent)
     if (handlesSigterm(threaded)) return endProcess(threaded)
     setTimeout(() => endProcess(threaded), NATURAL_END).unref()
   })

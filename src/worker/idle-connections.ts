@@ -1,4 +1,5 @@
 import type net from 'node:net'
+import { silentSockets } from './node-internals.js'
 
 /** What is used of an HTTP/2 session. */
 interface Session {
@@ -19,6 +20,15 @@ export function watchSessions(server: net.Server): void {
     open.add(session)
     session.once('close', () => open.delete(session))
   })
+}
+
+/**
+ * Ends connections that were made for requests and never had one, as browsers make them ahead. Not before a request
+ * that is on its way has had time to arrive.
+ */
+export function closeSilent(server: net.Server): void {
+  if (!('closeIdleConnections' in server)) return // elsewhere a client may well wait for the server to speak
+  for (const socket of silentSockets(server)) socket.destroy()
 }
 
 /** Ends connections on which no request is under way; an HTTP/2 session as soon as its streams are done. */

@@ -125,6 +125,11 @@ export class MasterLink implements PortOwner {
     if (!this.#channel.closed) this.#channel.send(notice)
   }
 
+  /** Tells the master that what is still open is being cut. */
+  cut(): void {
+    if (this.open > 0) this.#tell({ type: 'cut', connections: this.open })
+  }
+
   /** From now on closed ports are not the application's wish, and `done` is called when nothing is open any more. */
   startDraining(done: () => void): void {
     this.#draining = true

@@ -61,6 +61,13 @@ export const LISTEN_FLAG_REUSE_PORT = 2
 const MODE_READABLE = 1
 const MODE_WRITABLE = 2
 
+/** Connections of a server on which the client has never sent a byte. Found when asked, at no cost while serving. */
+export function silentSockets(server: net.Server): net.Socket[] {
+  const { _getActiveHandles } = process as unknown as { _getActiveHandles?: () => unknown[] }
+  const sockets = (_getActiveHandles?.call(process) ?? []).filter((handle) => handle instanceof net.Socket)
+  return sockets.filter((socket) => (socket as { server?: unknown }).server === server && socket.bytesRead === 0)
+}
+
 /** Before Node 22 libuv did two things differently that a program can see from outside. */
 const OLD_LIBUV = Number(process.versions.node.split('.')[0]) < 22
 

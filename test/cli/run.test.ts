@@ -7,7 +7,7 @@ import { handover, isAlive } from '../support/command.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
-const PORT = /listening on http:\/\/127\.0\.0\.1:(\d+)/
+const PORT = /listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/
 const READY = /worker \d+ ready \(pid (\d+)\)/g
 
 test('the help shows the options, examples and exit codes', async (t) => {
@@ -56,7 +56,7 @@ for (const [rule, args, message] of usage) {
     assert.equal(await run.ended, 100)
     assert.match(run.stderr(), message)
     const lines = run.stderr().trim().split('\n')
-    assert.ok(lines.length <= 2, `no more than a line and a suggestion:\n${run.stderr()}`)
+    assert.ok(lines.length <= 4, `no more than a line, a suggestion and where to read on:\n${run.stderr()}`)
     assert.ok(!/^\s+at /m.test(run.stderr()), 'no stack trace')
   })
 }
@@ -79,22 +79,22 @@ test('a port that is taken: one clear line with what to do, exit code 111', asyn
 test('a script that throws is tried three times, shown, and given up with exit code 1', async (t) => {
   const run = handover(t, ['run', fixture('throws.mjs')])
   assert.equal(await run.ended, 1)
-  assert.match(run.stdout(), /broken on purpose/)
-  assert.match(run.stdout(), /workers end before they listen \(exit code 1\)/)
+  assert.match(run.stderr(), /broken on purpose/)
+  assert.match(run.stderr(), /workers end before they listen \(exit code 1\)/)
 })
 
 test('a script that ends without listening is told so, with exit code 1', async (t) => {
   const run = handover(t, ['run', fixture('ends.mjs')])
   assert.equal(await run.ended, 1)
   assert.match(run.stdout(), /\[1\] nothing to serve/)
-  assert.match(run.stdout(), /ended without listening on any port/)
+  assert.match(run.stderr(), /ended without listening on any port/)
 })
 
 test("workers' output is prefixed with their number, line by line", async (t) => {
   const run = handover(t, ['run', '-w', '2', fixture('crash-on-demand.mjs')])
   await run.line(/\[2\] err/)
   for (const line of ['[1] out', '[1] of two lines', '[1] err', '[2] out', '[2] of two lines', '[2] err']) {
-    await until(line, () => run.stdout().split('\n').includes(line))
+    await until(line, () => (line.endsWith('err') ? run.stderr() : run.stdout()).split('\n').includes(line))
   }
 })
 

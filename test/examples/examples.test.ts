@@ -9,7 +9,7 @@ import { root } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
 const example = (name: string): string => join(root, 'examples', name)
-const PORT = /listening on http:\/\/127\.0\.0\.1:(\d+)/
+const PORT = /listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/
 
 test('every example is run here', () => {
   assert.deepEqual(readdirSync(join(root, 'examples')).sort(), [

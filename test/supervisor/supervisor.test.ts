@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { errnoOf } from '../../src/errors.js'
 import { Supervisor, type SupervisorOptions } from '../../src/index.js'
 import { Backoff } from '../../src/supervisor/backoff.js'
 import type { WorkerEnd } from '../../src/supervisor/worker.js'
-import { get } from '../support/client.js'
-import { handover, isAlive } from '../support/command.js'
+import { connect, get } from '../support/client.js'
+import { command, handover, isAlive } from '../support/command.js'
 import { assertSockets, noLeak, socketCount } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
-import { fixture, scratch } from '../support/paths.js'
+import { fixture, root, scratch } from '../support/paths.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -27,6 +28,14 @@ test('options out of range are refused by name', () => {
   for (const [options, message] of bad) assert.throws(() => new Supervisor({ script, ...options }), { message })
   // @ts-expect-error no such policy
   assert.throws(() => new Supervisor({ script, policy: 'fastest' }), TypeError)
+  // @ts-expect-error no script
+  assert.throws(() => new Supervisor({}), { name: 'TypeError', message: /^script: an absolute path, not undefined/ })
+  assert.throws(() => new Supervisor({ script: 'app.js' }), { message: /^script: an absolute path/ })
+})
+
+test('a script that is not there is refused before anything is started', async () => {
+  const supervisor = new Supervisor({ script: fixture('none.mjs') })
+  await assert.rejects(supervisor.start(), { name: 'TypeError', message: /^script: there is no file .*none\.mjs/ })
 })
 
 test('the wait before a restart doubles at every early death, up to a bound, and a longer life forgives', () => {
@@ -86,13 +95,13 @@ test('a program without a place to serve is told so', async (t) => {
 })
 
 for (const threads of [false, true]) {
-  test(`a script that is not there fails the start, and leaves nothing (${threads ? 'threads' : 'processes'})`, async () => {
+  test(`a script that throws fails the start, and leaves nothing (${threads ? 'threads' : 'processes'})`, async () => {
     const before = socketCount()
-    const supervisor = new Supervisor({ script: fixture('none.mjs'), workers: 2, threads })
+    const supervisor = new Supervisor({ script: fixture('throws.mjs'), workers: 2, threads })
     const lines: string[] = []
     supervisor.on('line', ({ text }) => lines.push(text))
     await assert.rejects(supervisor.start(), { code: 'ERR_HANDOVER_WORKERS_FAILED' })
-    assert.ok(lines.some((line) => line.includes('none.mjs')))
+    assert.ok(lines.some((line) => line.includes('broken on purpose')))
     // Sockets only: a thread ended while it loads a module leaves Node's descriptor of that file open.
     await assertSockets('self', before, 'after the failed start')
   })
@@ -203,5 +212,58 @@ test('Ctrl-C before the script listens leaves with 0', async (t) => {
   const run = handover(t, ['run', fixture('never-listens.mjs')])
   await run.line(/waiting/)
   run.child.kill('SIGINT')
+  assert.equal(await run.ended, 0)
+})
+
+test('a worker that stalls is told of, and that it goes on', async (t) => {
+  const app = await supervise(t, { script: fixture('http-pid.mjs') })
+  const [pid] = app.pids() as [number]
+  const told: string[] = []
+  app.supervisor.on('stalled', ({ worker, unclaimed }) => told.push(`${worker} owes ${unclaimed}`))
+  app.supervisor.on('recovered', ({ worker }) => told.push(`${worker} goes on`))
+  process.kill(pid, 'SIGSTOP')
+  const answer = get({ port: app.port })
+  await until('it is told of', () => told.length === 1)
+  process.kill(pid, 'SIGCONT')
+  await answer
+  await until('the other is told too', () => told.length === 2)
+  assert.deepEqual(told, ['1 owes 1', '1 goes on'])
+})
+
+test('a drain waits for no client that has never said anything, and tells how many it cuts', async (t) => {
+  const app = await supervise(t, { script: fixture('crash-on-demand.mjs'), drainTimeout: 60_000 })
+  const silent = await connect({ port: app.port })
+  const closed = new Promise((resolve) =>
+    silent
+      .on('close', resolve)
+      .on('error', () => {})
+      .resume(),
+  )
+  await until('it is claimed', () => app.supervisor.status().workers[0]?.open === 1)
+  await app.supervisor.stop()
+  await closed
+  const cut: number[] = []
+  const other = await supervise(t, { script: fixture('crash-on-demand.mjs'), drainTimeout: 200 })
+  other.supervisor.on('cut', ({ connections }) => cut.push(connections))
+  const hanging = await connect({ port: other.port })
+  hanging.on('error', () => {}).write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise((resolve) => hanging.once('data', resolve))
+  await other.supervisor.stop()
+  assert.deepEqual(cut, [1])
+})
+
+test('output that nobody listens to goes where the own output goes', async (t) => {
+  const run = command(t, process.execPath, [
+    '--input-type=module',
+    '-e',
+    `import { Supervisor } from ${JSON.stringify(pathToFileURL(join(root, 'dist/src/index.js')).href)}
+    const supervisor = new Supervisor({ script: ${JSON.stringify(fixture('crash-on-demand.mjs'))} })
+    await supervisor.start()
+    process.on('SIGTERM', () => supervisor.stop())`,
+  ])
+  await run.line(/\[1\] err/)
+  assert.match(run.stdout(), /^\[1\] out$/m)
+  assert.match(run.stderr(), /^\[1\] err$/m)
+  run.child.kill('SIGTERM')
   assert.equal(await run.ended, 0)
 })

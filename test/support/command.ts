@@ -9,8 +9,10 @@ export interface Command {
   /** All it wrote so far. */
   stdout(): string
   stderr(): string
-  /** Waits for a line of standard output that matches; its first group, or the match. */
+  /** Waits for a line on either that matches; its first group, or the match. */
   line(pattern: RegExp): Promise<string>
+  /** All it wrote on both. */
+  said(): string
   /** Its exit code, or the signal that ended it. */
   ended: Promise<number | NodeJS.Signals | null>
   /** The same, but without waiting for others that hold its output open. */
@@ -54,13 +56,14 @@ export function command(
     child,
     stdout: () => out,
     stderr: () => err,
+    said: () => out + err,
     ended,
     exited: new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal))),
     async line(pattern) {
-      await until(`a line ${pattern}`, () => pattern.test(out)).catch((error: Error) => {
+      await until(`a line ${pattern}`, () => pattern.test(out + err)).catch((error: Error) => {
         throw new Error(`${error.message}\n${out}\n${err}`)
       })
-      const match = pattern.exec(out) as RegExpExecArray
+      const match = pattern.exec(out + err) as RegExpExecArray
       return match[1] ?? match[0]
     },
   }
