@@ -8,7 +8,8 @@ export {
   SyscallError,
 } from './errors.js'
 export type { SupervisorEvents } from './supervisor/events.js'
-export { Supervisor, type SupervisorOptions, type SupervisorStatus } from './supervisor/supervisor.js'
+export type { SupervisorOptions } from './supervisor/options.js'
+export { Supervisor, type SupervisorStatus } from './supervisor/supervisor.js'
 export type { SocketAddress } from './transport/address.js'
 export type { Connection } from './transport/arrivals.js'
 export { ListeningPort, type ListenOptions } from './transport/listening-port.js'

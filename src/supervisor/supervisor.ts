@@ -1,53 +1,18 @@
 import { EventEmitter } from 'node:events'
-import { statSync } from 'node:fs'
-import { isAbsolute } from 'node:path'
 import { Dispatcher } from '../dispatch/dispatcher.js'
-import type { Policy } from '../dispatch/policy.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { DRAIN_DEFAULT, EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY, WORKERS_MAX } from '../limits.js'
+import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
-import type { ListenOptions } from '../transport/listening-port.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents } from './events.js'
+import { checkScript, type SettledOptions, type SupervisorOptions, settleOptions } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
 import { Slot, type SlotOwner, type WorkerStatus } from './slot.js'
 import type { Program, WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
-
-export interface SupervisorOptions {
-  /** The program every worker runs; an absolute path. */
-  script: string
-  args?: readonly string[]
-  /** 1 … 1024. Default 1. */
-  workers?: number
-  /** Default 'least-connections'. */
-  policy?: Policy
-  /** At most this many connections per worker at a time. Default: no limit. */
-  maxConnections?: number
-  /** At most this many connections over all workers. Default: no limit. */
-  maxTotal?: number
-  /** Ports that `start` opens itself, for workers that call `serve(server)` without an address. Default: none. */
-  listen?: readonly ListenOptions[]
-  /** Pending connections the kernel queues, whatever the program asks for. */
-  backlog?: number
-  /** Run workers as threads of this process. Default false: as processes. */
-  threads?: boolean
-  /** Make `listen` of the unmodified program go through the master. Default true; false: it calls `serve`. */
-  preload?: boolean
-  execArgv?: readonly string[]
-  env?: NodeJS.ProcessEnv
-  cwd?: string
-  /**
-   * Let the kernel schedule this thread as a batch job: a third less processor time per connection, as it finds more
-   * of them at each waking. For a process that does nothing but this; workers are not affected. Default false.
-   */
-  batchScheduling?: boolean
-  /** Milliseconds that draining workers have for their open connections. Default 30,000. */
-  drainTimeout?: number
-}
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
@@ -68,8 +33,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #slots: Slot[]
   readonly #ports: PortRegistry
   readonly #dispatcher: Dispatcher
-  readonly #drainTimeout: number
-  readonly #listen: readonly ListenOptions[]
+  readonly #options: SettledOptions
   readonly #owner: SlotOwner
   #refusals = new Map<Slot, SyscallError>()
   #earlyDeaths = 0
@@ -84,35 +48,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** @throws {RangeError | TypeError} an option out of range */
   constructor(options: SupervisorOptions) {
     super()
-    if (typeof options.script !== 'string' || !isAbsolute(options.script)) {
-      throw new TypeError(`script: an absolute path, not ${JSON.stringify(options.script)}`)
-    }
-    const workers = whole('workers', options.workers ?? 1, WORKERS_MAX)
-    const limit =
-      options.maxConnections === undefined ? Number.POSITIVE_INFINITY : whole('maxConnections', options.maxConnections)
-    if (options.maxTotal !== undefined) whole('maxTotal', options.maxTotal)
-    if (options.backlog !== undefined) whole('backlog', options.backlog)
-    this.#listen = options.listen ?? []
-    this.#drainTimeout = options.drainTimeout ?? DRAIN_DEFAULT
-    if (options.batchScheduling) scheduleAsBatch()
+    this.#options = settleOptions(options)
+    const { program, workers, limit, maxTotal, policy, backlog, threads, batchScheduling } = this.#options
+    if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
-      ...(options.policy === undefined ? {} : { policy: options.policy }),
-      ...(options.maxTotal === undefined ? {} : { limit: options.maxTotal }),
+      policy,
+      limit: maxTotal,
       onExhausted: (error) => this.emit('exhausted', { error }),
       onPolicyError: (error) => this.emit('policyError', { error }),
     })
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
-    const prompt = Number.isFinite(limit) || options.maxTotal !== undefined || typeof options.policy === 'function'
-    this.#ports = new PortRegistry(this.#dispatcher, options.backlog, prompt ? 0 : STATUS_DELAY)
-    const program: Program = {
-      script: options.script,
-      args: options.args ?? [],
-      execArgv: options.execArgv ?? [],
-      env: options.env ?? process.env,
-      cwd: options.cwd ?? process.cwd(),
-      preload: options.preload ?? true,
-    }
-    this.#owner = this.#slotOwner(program, limit, options.threads ?? false)
+    const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
+    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY)
+    this.#owner = this.#slotOwner(program, limit, threads)
     this.#slots = Array.from({ length: workers }, (_, i) => new Slot(i + 1, this.#owner))
   }
 
@@ -127,8 +75,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     }
     checkScript(this.#owner.program.script)
     this.#started = true
-    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
     this.#openOwnPorts()
+    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
@@ -138,7 +86,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #openOwnPorts(): void {
     try {
-      for (const options of this.#listen) {
+      for (const options of this.#options.listen) {
         this.#ports.openOwn(options)
         this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
       }
@@ -152,7 +100,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * Accepts what waits, closes the ports, lets workers finish what they have, and settles when all are gone.
    * @param milliseconds  that workers have; default `drainTimeout`
    */
-  stop(milliseconds = this.#drainTimeout): Promise<void> {
+  stop(milliseconds = this.#options.drainTimeout): Promise<void> {
     this.#stopping ??= this.#stop(milliseconds)
     return this.#stopping
   }
@@ -185,7 +133,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       program,
       limit,
-      drainTimeout: this.#drainTimeout,
+      drainTimeout: this.#options.drainTimeout,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
       message: (slot, target, message) => this.#message(slot, target, message),
@@ -302,16 +250,4 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart = null
     void this.stop(0).then(() => settle?.reject(error))
   }
-}
-
-/** @throws {TypeError} there is no such file */
-function checkScript(script: string): void {
-  if (!statSync(script, { throwIfNoEntry: false })?.isFile()) throw new TypeError(`script: there is no file ${script}`)
-}
-
-function whole(name: string, value: number, most = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return value
-  throw new RangeError(
-    `${name}: a whole number from 1${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}, not ${value}`,
-  )
 }

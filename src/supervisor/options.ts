@@ -1,0 +1,112 @@
+import { statSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
+import type { Policy } from '../dispatch/policy.js'
+import { DRAIN_DEFAULT, WORKERS_MAX } from '../limits.js'
+import type { ListenOptions } from '../transport/listening-port.js'
+import type { Program } from './worker.js'
+
+export interface SupervisorOptions {
+  /** The program every worker runs; an absolute path. */
+  script: string
+  args?: readonly string[]
+  /** 1 … 1024. Default 1. */
+  workers?: number
+  /** Default 'least-connections'. */
+  policy?: Policy
+  /** At most this many connections per worker at a time. Default: no limit. */
+  maxConnections?: number
+  /** At most this many connections over all workers. Default: no limit. */
+  maxTotal?: number
+  /** Ports that `start` opens itself, for workers that call `serve(server)` without an address. Default: none. */
+  listen?: readonly ListenOptions[]
+  /** Pending connections the kernel queues, whatever the program asks for. */
+  backlog?: number
+  /** Run workers as threads of this process. Default false: as processes. */
+  threads?: boolean
+  /** Make `listen` of the unmodified program go through the master. Default true; false: it calls `serve`. */
+  preload?: boolean
+  execArgv?: readonly string[]
+  env?: NodeJS.ProcessEnv
+  cwd?: string
+  /**
+   * Let the kernel schedule this thread as a batch job: a third less processor time per connection, as it finds more
+   * of them at each waking. For a process that does nothing but this; workers are not affected. Default false.
+   */
+  batchScheduling?: boolean
+  /** Milliseconds that draining workers have for their open connections. Default 30,000. */
+  drainTimeout?: number
+}
+
+/** Options with every bound checked and every default filled in. No limit is Infinity. */
+export interface SettledOptions {
+  program: Program
+  workers: number
+  policy: Policy
+  limit: number
+  maxTotal: number
+  listen: readonly ListenOptions[]
+  backlog: number | undefined
+  threads: boolean
+  batchScheduling: boolean
+  drainTimeout: number
+}
+
+const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
+  'script',
+  'args',
+  'workers',
+  'policy',
+  'maxConnections',
+  'maxTotal',
+  'listen',
+  'backlog',
+  'threads',
+  'preload',
+  'execArgv',
+  'env',
+  'cwd',
+  'batchScheduling',
+  'drainTimeout',
+])
+
+/** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
+export function settleOptions(options: SupervisorOptions): SettledOptions {
+  const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
+  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...KNOWN].join(', ')}`)
+  const { script } = options
+  if (typeof script !== 'string' || !isAbsolute(script)) {
+    throw new TypeError(`script: an absolute path, not ${JSON.stringify(script)}`)
+  }
+  return {
+    program: {
+      script,
+      args: options.args ?? [],
+      execArgv: options.execArgv ?? [],
+      env: options.env ?? process.env,
+      cwd: options.cwd ?? process.cwd(),
+      preload: options.preload ?? true,
+    },
+    workers: whole('workers', options.workers ?? 1, 1, WORKERS_MAX),
+    policy: options.policy ?? 'least-connections',
+    limit:
+      options.maxConnections === undefined ? Number.POSITIVE_INFINITY : whole('maxConnections', options.maxConnections),
+    maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : whole('maxTotal', options.maxTotal),
+    listen: options.listen ?? [],
+    backlog: options.backlog === undefined ? undefined : whole('backlog', options.backlog),
+    threads: options.threads ?? false,
+    batchScheduling: options.batchScheduling ?? false,
+    drainTimeout: whole('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
+  }
+}
+
+/** @throws {TypeError} there is no such file */
+export function checkScript(script: string): void {
+  if (!statSync(script, { throwIfNoEntry: false })?.isFile()) throw new TypeError(`script: there is no file ${script}`)
+}
+
+function whole(name: string, value: number, least = 1, most = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  throw new RangeError(
+    `${name}: a whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}, not ${value}`,
+  )
+}
