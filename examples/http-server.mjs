@@ -8,5 +8,6 @@ const server = createServer((request, response) => {
 })
 
 server.listen(Number(process.env.PORT ?? 0), process.env.HOST ?? '127.0.0.1', () => {
-  console.log(`serving, process ${process.pid}`)
+  const { address, port } = server.address()
+  console.log(`process ${process.pid} serves http://${address}:${port}`)
 })

@@ -81,11 +81,6 @@ export class Outbox {
     return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
   }
 
-  /** Bytes of frames that wait in user space. */
-  get queuedBytes(): number {
-    return this.#queuedBytes
-  }
-
   /** Takes a descriptor; it goes with the next flush, in a frame of its tag. */
   take(descriptor: number, tag: number): void {
     this.held.take(descriptor, tag)

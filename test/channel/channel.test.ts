@@ -11,6 +11,7 @@ import { channelAndSocket, channelPair, claimFrame, hello, messageFrame, raw, tr
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
 import { scratch } from '../support/paths.js'
+import { uncaught } from '../support/uncaught.js'
 import { until } from '../support/wait.js'
 
 test('transports arrive once claimed, close-on-exec, and the copies of the sender are closed', async (t) => {
@@ -238,14 +239,7 @@ test('the end of the peer returns what was queued or unclaimed, after all it wro
 
 test('a handler that throws surfaces as an uncaught exception, and the others are still served', async (t) => {
   noLeak(t)
-  const thrown: unknown[] = []
-  const listeners = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', (error) => thrown.push(error))
-  t.after(() => {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of listeners) process.on('uncaughtException', listener)
-  })
+  const thrown = uncaught(t)
   const heard: unknown[] = []
   const [left] = await channelPair(
     t,

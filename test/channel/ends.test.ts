@@ -9,6 +9,7 @@ import { socketpair } from '../../src/syscalls/socket.js'
 import { channelAndSocket, channelPair, hello, raw, traced, transportsFrame } from '../support/channels.js'
 import { noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
+import { uncaught } from '../support/uncaught.js'
 import { until } from '../support/wait.js'
 
 test('a peer that dies with much unread on both sides is read to its end', async (t) => {
@@ -84,14 +85,7 @@ test('a failure that is not the end of the peer ends the channel, and everything
 
 test('a handler that throws costs neither the channel nor a descriptor', async (t) => {
   noLeak(t)
-  const thrown: unknown[] = []
-  const listeners = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', (error) => thrown.push(error))
-  t.after(() => {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of listeners) process.on('uncaughtException', listener)
-  })
+  const thrown = uncaught(t)
   const fail = (): never => {
     throw new Error('mine')
   }
