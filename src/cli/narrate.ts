@@ -9,14 +9,18 @@ const QUIET = 5_000
 /** Puts a supervisor's events into words. */
 export function narrate(supervisor: Supervisor, printer: Printer): void {
   const seldom = throttled(printer)
+  /** Why each worker was last refused a port: a program that does not handle it ends without a word of its own. */
+  const refusals = new Map<number, string>()
   supervisor.on('listening', ({ address }) =>
     printer.info('listening', `listening on ${addressText(address)}`, { address }),
   )
   supervisor.on('ready', ({ worker, pid }) =>
     printer.info('ready', `worker ${worker} ready (pid ${pid})`, { worker, pid }),
   )
+  supervisor.on('started', ({ worker }) => refusals.delete(worker))
+  supervisor.on('refused', ({ worker, error }) => refusals.set(worker, `it could not listen: ${error.message}`))
   supervisor.on('line', (event) => printer.worker(event))
-  supervisor.on('ended', (event) => ended(event, printer))
+  supervisor.on('ended', (event) => ended(event, refusals.get(event.worker), printer))
   supervisor.on('broken', ({ worker, error }) =>
     printer.warn('broken', `worker ${worker}: its channel broke (${error.message})`, { worker, ...codes(error) }),
   )
@@ -51,9 +55,11 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
   )
 }
 
-function ended({ worker, pid, end, expected, restartIn }: SupervisorEvents['ended'][0], printer: Printer): void {
+function ended(event: SupervisorEvents['ended'][0], refusal: string | undefined, printer: Printer): void {
+  const { worker, pid, end, expected, restartIn } = event
   const fields = { worker, pid, code: end.code, signal: end.signal, expected, restartIn }
-  const what = `worker ${worker} ended (${endText(end)})`
+  const why = refusal === undefined ? '' : `; ${refusal}`
+  const what = `worker ${worker} ended (${endText(end)}${why})`
   if (expected) printer.info('ended', what, fields)
   // With neither, the start has failed: the one line that says why is still to come.
   else if (restartIn !== null) printer.warn('ended', `${what}; another starts in ${restartIn} ms`, fields)

@@ -194,6 +194,7 @@ export class Dispatcher {
       return 0
     }
     this.#give(lane, lane.port.batch, count)
+    this.#giveReturned(lane)
     if (count === room && room < ACCEPT_BATCH_MAX) this.#pause(lane) // full now: no need to be woken to find out
     return count
   }
@@ -209,12 +210,16 @@ export class Dispatcher {
     const { targets, budgets } = lane
     lane.busy = true
     for (let i = 0; i < count; i++) {
-      const at = this.#choose(targets, budgets, arrivals, i)
-      budgets[at] = (budgets[at] as number) - 1
-      ;(targets[at] as Target).take(arrivals, i, lane.id)
+      try {
+        const at = this.#choose(targets, budgets, arrivals, i)
+        budgets[at] = (budgets[at] as number) - 1
+        ;(targets[at] as Target).take(arrivals, i, lane.id)
+        this.#dispatched += 1
+      } catch {
+        lane.returned.add(arrivals.descriptor(i)) // a policy ended the very target: somebody else gets it, later
+      }
     }
     lane.busy = false
-    this.#dispatched += count
     // A flush may find a target gone, which detaches it: go through the list as it was.
     for (const target of count > 0 ? [...targets] : []) target.flush()
   }

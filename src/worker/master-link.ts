@@ -39,10 +39,7 @@ export class MasterLink implements PortOwner {
         const { type, milliseconds } = message as DrainOrder
         if (type === 'drain') handlers.drain(milliseconds)
       },
-      closed: (_error, returned) => {
-        if (returned.descriptors.length > 0) throw new Error('a worker offers no transports')
-        handlers.orphaned()
-      },
+      closed: () => handlers.orphaned(),
     })
     this.#channel.referenced = false
   }

@@ -207,3 +207,17 @@ test('a log reader that goes away does not take the service with it', async (t) 
   run.child.kill('SIGTERM')
   assert.equal(await run.ended, 0)
 })
+
+test('a worker that ends because a later port is taken says which', async (t) => {
+  const other = net.createServer().listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await new Promise((resolve) => other.once('listening', resolve))
+  const taken = (other.address() as net.AddressInfo).port
+  const run = handover(t, ['run', fixture('listens-twice.mjs')], { env: { ...process.env, SECOND: String(taken) } })
+  const port = Number(await run.line(PORT))
+  await run.line(/worker 1 ready/)
+  await get({ port }, '/second').catch(() => {})
+  await run.line(
+    new RegExp(`worker 1 ended \\(exit code 1; it could not listen: EADDRINUSE.*127\\.0\\.0\\.1:${taken}\\)`),
+  )
+})

@@ -352,3 +352,15 @@ test('a policy that stops everything in the middle of a batch loses nothing', as
   await until('all are given', () => target.taken === 20 || dispatcher.dispatched === target.taken)
   assert.equal(new Set(target.held).size, target.taken)
 })
+
+test('a policy that ends the target it names loses nothing: another gets the connection', async (t) => {
+  const [ending, other] = [new FakeTarget('ending'), new FakeTarget('other')]
+  const { clients, dispatcher } = scene(t, [ending, other], { policy: () => 'ending' })
+  ending.take = () => {
+    dispatcher.detach(ending)
+    throw new Error('closed')
+  }
+  await clients(5)
+  await until('all are given', () => other.taken === 5)
+  assert.deepEqual([dispatcher.waiting, dispatcher.dispatched], [0, 5])
+})
