@@ -3,7 +3,10 @@
   "targets": [
     {
       "target_name": "handover",
-      "sources": ["addon.c", "address.c", "socket.c", "accept.c", "rights.c", "schedule.c", "watch.c"],
+      "sources": [
+        "addon.c", "constants.c", "address.c", "descriptor.c", "socket.c", "accept.c", "control.c", "message.c",
+        "schedule.c", "watch.c"
+      ],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "xcode_settings": { "OTHER_CFLAGS": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"] },

@@ -8,6 +8,8 @@
 #ifndef HANDOVER_H
 #define HANDOVER_H
 
+#include "control.h"
+
 #include <errno.h>
 #include <node_api.h>
 #include <stdbool.h>
@@ -17,12 +19,29 @@
 /* The kernel's own bound on descriptors in one message (SCM_MAX_FD); 254 give EINVAL. */
 #define DESCRIPTORS_PER_MESSAGE_MAX 253
 
+/* Buffers in one message (UIO_MAXIOV, IOV_MAX). */
+#define PARTS_PER_MESSAGE_MAX 1024
+
+/* Bytes of control messages in one call; the kernel's own bound on sending is net.core.optmem_max. */
+#define CONTROL_BYTES_MAX 65536
+#define CONTROL_MESSAGES_MAX (CONTROL_BYTES_MAX / CMSG_SPACE(0) + 1)
+
+/* A slot for any socket address, as the kernel writes it. */
+#define ADDRESS_BYTES sizeof(struct sockaddr_storage)
+
 /*
- * An address as it crosses into JavaScript, 24 bytes:
- * family u8 (0 none, 1 UNIX, 4, 6) | 0 u8 | port u16 | scope id u32 | address 16 bytes.
- * Numbers are in host order; an IPv4 address takes the first 4 of the 16 bytes.
+ * Memory that both sides see, one an environment: what a call takes and returns beside its result goes through here
+ * and costs no allocation. Valid from one call to the next.
  */
-#define ADDRESS_BYTES 24
+typedef struct {
+  int32_t flags;          /* of the message received last */
+  int32_t address_length; /* of the address below */
+  int32_t controls;       /* control messages listed in `index` */
+  int32_t unused;
+  uint8_t address[ADDRESS_BYTES];
+  control_entry index[CONTROL_MESSAGES_MAX];
+  uint8_t control[CONTROL_BYTES_MAX];
+} exchange;
 
 /* A view into the memory of a typed array. Valid until the call into JavaScript returns. */
 typedef struct {
@@ -34,6 +53,12 @@ typedef struct {
 static inline int arguments(napi_env env, napi_callback_info info, size_t wanted, napi_value *out) {
   size_t count = wanted;
   if (napi_get_cb_info(env, info, &count, out, NULL, NULL) != napi_ok || count < wanted) return -EINVAL;
+  return 0;
+}
+
+static inline int arguments_and_exchange(napi_env env, napi_callback_info info, size_t wanted, napi_value *out, exchange **shared) {
+  size_t count = wanted;
+  if (napi_get_cb_info(env, info, &count, out, NULL, (void **)shared) != napi_ok || count < wanted) return -EINVAL;
   return 0;
 }
 
@@ -62,20 +87,22 @@ static inline bool within(int32_t offset, int32_t count, size_t length) {
   return offset >= 0 && count >= 0 && (size_t)offset + (size_t)count <= length;
 }
 
-void encode_address(const struct sockaddr_storage *from, socklen_t length, uint8_t *record);
 int close_on_exec_nonblocking(int descriptor);
 
 napi_value handover_address_text(napi_env, napi_callback_info);
+napi_value handover_address_bytes(napi_env, napi_callback_info);
+napi_value handover_interface_index(napi_env, napi_callback_info);
 napi_value handover_socket(napi_env, napi_callback_info);
 napi_value handover_socketpair(napi_env, napi_callback_info);
 napi_value handover_bind(napi_env, napi_callback_info);
-napi_value handover_bind_path(napi_env, napi_callback_info);
-napi_value handover_connect_path(napi_env, napi_callback_info);
+napi_value handover_connect(napi_env, napi_callback_info);
 napi_value handover_listen(napi_env, napi_callback_info);
+napi_value handover_shutdown(napi_env, napi_callback_info);
 napi_value handover_getsockname(napi_env, napi_callback_info);
 napi_value handover_getpeername(napi_env, napi_callback_info);
 napi_value handover_getsockopt(napi_env, napi_callback_info);
 napi_value handover_setsockopt(napi_env, napi_callback_info);
+napi_value handover_peer_credentials(napi_env, napi_callback_info);
 napi_value handover_close(napi_env, napi_callback_info);
 napi_value handover_close_many(napi_env, napi_callback_info);
 napi_value handover_dup(napi_env, napi_callback_info);
@@ -83,11 +110,14 @@ napi_value handover_set_close_on_exec(napi_env, napi_callback_info);
 napi_value handover_poll(napi_env, napi_callback_info);
 napi_value handover_schedule(napi_env, napi_callback_info);
 napi_value handover_accept(napi_env, napi_callback_info);
-napi_value handover_send_rights(napi_env, napi_callback_info);
-napi_value handover_recv_rights(napi_env, napi_callback_info);
+napi_value handover_sendmsg(napi_env, napi_callback_info);
+napi_value handover_recvmsg(napi_env, napi_callback_info);
+napi_value handover_sendmmsg(napi_env, napi_callback_info);
+napi_value handover_recvmmsg(napi_env, napi_callback_info);
 napi_value handover_watch_open(napi_env, napi_callback_info);
 napi_value handover_watch_update(napi_env, napi_callback_info);
 napi_value handover_watch_ref(napi_env, napi_callback_info);
 napi_value handover_watch_close(napi_env, napi_callback_info);
+void handover_constants(napi_env env, napi_value constants);
 
 #endif

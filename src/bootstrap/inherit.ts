@@ -7,10 +7,10 @@ import { isMainThread } from 'node:worker_threads'
 import { Channel } from '../channel/channel.js'
 import type { ChannelHandlers } from '../channel/handlers.js'
 import { HandoverError } from '../errors.js'
+import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
-import { constant } from '../syscalls/kernel.js'
 import { socketpair } from '../syscalls/socket.js'
-import { getsockopt } from '../syscalls/sockopt.js'
+import { getsockoptInt } from '../syscalls/sockopt.js'
 
 /** The environment variable that holds the descriptor's number. */
 export const CHANNEL_VARIABLE = 'HANDOVER_CHANNEL'
@@ -101,9 +101,9 @@ export function inherited(handlers: ChannelHandlers): Channel {
 
 function isUnixStream(descriptor: number): boolean {
   try {
-    if (getsockopt(descriptor, ['SOL_SOCKET', 'SO_TYPE']) !== constant('SOCK_STREAM')) return false
+    if (getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM) return false
     // macOS has no SO_DOMAIN: there the hello alone tells a stranger.
-    return process.platform !== 'linux' || getsockopt(descriptor, ['SOL_SOCKET', 'SO_DOMAIN']) === constant('AF_UNIX')
+    return process.platform !== 'linux' || getsockoptInt(descriptor, SOL_SOCKET, SO_DOMAIN) === AF_UNIX
   } catch {
     return false
   }

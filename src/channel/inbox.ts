@@ -1,12 +1,11 @@
 import { errnoOf, HandoverError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, READS_PER_TURN_MAX } from '../limits.js'
+import { MSG_CTRUNC } from '../syscalls/constants.js'
 import { closeMany } from '../syscalls/descriptor.js'
-import { constant } from '../syscalls/kernel.js'
 import { recvRights } from '../syscalls/rights.js'
 import { badFrame, decodeCount, FrameReader, FrameType } from '../wire/frame.js'
 
 const AGAIN = errnoOf('EAGAIN')
-const MSG_CTRUNC = constant('MSG_CTRUNC')
 /** Where the kernel cut descriptors off, in the row of those that came. */
 const CUT = -1
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
+import { wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
 import { DRAIN_DEFAULT, WORKERS_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
@@ -86,27 +87,22 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
       cwd: options.cwd ?? process.cwd(),
       preload: options.preload ?? true,
     },
-    workers: whole('workers', options.workers ?? 1, 1, WORKERS_MAX),
+    workers: wholeNumber('workers', options.workers ?? 1, 1, WORKERS_MAX),
     policy: options.policy ?? 'least-connections',
     limit:
-      options.maxConnections === undefined ? Number.POSITIVE_INFINITY : whole('maxConnections', options.maxConnections),
-    maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : whole('maxTotal', options.maxTotal),
+      options.maxConnections === undefined
+        ? Number.POSITIVE_INFINITY
+        : wholeNumber('maxConnections', options.maxConnections, 1),
+    maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', options.maxTotal, 1),
     listen: options.listen ?? [],
-    backlog: options.backlog === undefined ? undefined : whole('backlog', options.backlog),
+    backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,
-    drainTimeout: whole('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
+    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
   }
 }
 
 /** @throws {TypeError} there is no such file */
 export function checkScript(script: string): void {
   if (!statSync(script, { throwIfNoEntry: false })?.isFile()) throw new TypeError(`script: there is no file ${script}`)
-}
-
-function whole(name: string, value: number, least = 1, most = Number.MAX_SAFE_INTEGER): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw new RangeError(
-    `${name}: a whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}, not ${value}`,
-  )
 }

@@ -1,11 +1,19 @@
+import { errnoOf } from '../errors.js'
 import { kernel } from './kernel.js'
 import { checked } from './result.js'
+import { type AddressLike, encodeSockaddr, placeOf } from './sockaddr.js'
+
+const IN_PROGRESS = errnoOf('EINPROGRESS')
 
 /**
- * Connects a UNIX stream socket to a path; it succeeds or fails at once. Borrows the descriptor.
- * @throws {SyscallError} ECONNREFUSED when nobody listens, ENOENT, EACCES, EAGAIN when the backlog is full
- * @see connect(2), unix(7)
+ * Connects a socket, or gives a datagram socket its peer. Borrows the descriptor.
+ * @returns true: it is connected; false: it is under way, and SO_ERROR tells how it went once the socket is writable
+ * @throws {SyscallError} ECONNREFUSED when nobody listens, ENOENT, EACCES, EAGAIN when a UNIX backlog is full
+ * @see connect(2)
  */
-export function connectPath(descriptor: number, path: string): void {
-  checked(kernel.connectPath(descriptor, Buffer.from(path)), 'connect', { address: path }, connectPath)
+export function connect(descriptor: number, address: AddressLike): boolean {
+  const done = kernel.connect(descriptor, encodeSockaddr(address))
+  if (done === IN_PROGRESS) return false
+  checked(done, 'connect', placeOf(address), connect)
+  return true
 }

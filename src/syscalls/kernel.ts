@@ -8,45 +8,63 @@ export type NativeWatcher = object
  * Each returns >= 0 or -errno. Everything else in this folder gives them types and errors.
  */
 export interface Kernel {
-  addressText(records: Uint8Array, offset: number): string
-  socket(family: number, type: number): number
-  socketpair(ends: Int32Array): number
-  bind(descriptor: number, host: string, port: number): number
-  bindPath(descriptor: number, path: Uint8Array): number
-  connectPath(descriptor: number, path: Uint8Array): number
+  addressText(family: number, bytes: Uint8Array, offset: number): string
+  addressBytes(family: number, text: string, bytes: Uint8Array, offset: number): number
+  interfaceIndex(name: string): number
+  socket(family: number, type: number, protocol: number): number
+  socketpair(ends: Int32Array, family: number, type: number, protocol: number): number
+  bind(descriptor: number, addressLength: number): number
+  connect(descriptor: number, addressLength: number): number
   listen(descriptor: number, backlog: number): number
-  getsockname(descriptor: number, record: Uint8Array): number
-  getpeername(descriptor: number, record: Uint8Array): number
-  getsockopt(descriptor: number, level: number, name: number): number
-  setsockopt(descriptor: number, level: number, name: number, value: number): number
+  shutdown(descriptor: number, how: number): number
+  getsockname(descriptor: number): number
+  getpeername(descriptor: number): number
+  getsockopt(descriptor: number, level: number, name: number, value: Uint8Array): number
+  setsockopt(descriptor: number, level: number, name: number, value: Uint8Array): number
+  peerCredentials(descriptor: number, row: Int32Array): number
   close(descriptor: number): number
   closeMany(descriptors: Int32Array, first: number, count: number): number
   dup(descriptor: number): number
   setCloseOnExec(descriptor: number): number
   poll(descriptor: number, events: number, milliseconds: number): number
   schedule(batch: number): number
-  accept(listener: number, descriptors: Int32Array, peers: Uint8Array, most: number): number
-  sendRights(
+  accept(listener: number, descriptors: Int32Array, peers: Uint8Array, slot: number, most: number): number
+  sendmsg(
     socket: number,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    descriptors: Int32Array,
-    first: number,
-    count: number,
+    data: Uint8Array | readonly Uint8Array[],
+    flags: number,
+    controls: number,
+    addressLength: number,
   ): number
-  recvRights(
+  recvmsg(socket: number, data: Uint8Array | readonly Uint8Array[], flags: number, controlSize: number): number
+  sendmmsg(
     socket: number,
-    bytes: Uint8Array,
-    offset: number,
-    length: number,
-    descriptors: Int32Array,
-    arrived: Int32Array,
+    parts: readonly Uint8Array[],
+    rows: Int32Array,
+    count: number,
+    control: Uint8Array,
+    index: Int32Array,
+    addresses: Uint8Array,
+    flags: number,
+  ): number
+  recvmmsg(
+    socket: number,
+    data: Uint8Array,
+    count: number,
+    size: number,
+    control: Uint8Array,
+    controlSize: number,
+    index: Int32Array,
+    addresses: Uint8Array,
+    rows: Int32Array,
+    flags: number,
   ): number
   watchOpen(descriptor: number, callback: (status: number, events: number) => void): NativeWatcher | number
   watchUpdate(watcher: NativeWatcher, events: number): number
   watchRef(watcher: NativeWatcher, referenced: number): number
   watchClose(watcher: NativeWatcher): number
+  /** Memory that both sides see; exchange.ts says what is where. */
+  readonly exchange: ArrayBuffer
   readonly constants: Readonly<Record<string, number>>
 }
 

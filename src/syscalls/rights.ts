@@ -1,4 +1,16 @@
-import { kernel } from './kernel.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
+import { SCM_RIGHTS, SOL_SOCKET } from './constants.js'
+import { control, controlIndex, receivedControls, receivedFlags } from './exchange.js'
+import { constant } from './kernel.js'
+import { recvmsg, sendmsg } from './message.js'
+
+const HEADER = constant('CONTROL_HEADER')
+const ALIGNMENT = constant('CONTROL_ALIGNMENT')
+/** Bytes of control messages with as many descriptors as a message may have. */
+const CONTROL_SIZE = Math.ceil((HEADER + 4 * DESCRIPTORS_PER_MESSAGE_MAX) / ALIGNMENT) * ALIGNMENT
+
+/** The control bytes as descriptor numbers. Data of a control message starts at a whole number of these. */
+const controlNumbers = new Int32Array(control.buffer, control.byteOffset, control.byteLength / 4)
 
 /**
  * Sends bytes together with copies of descriptors in one sendmsg(2). Borrows every descriptor.
@@ -15,7 +27,13 @@ export function sendRights(
   first: number,
   count: number,
 ): number {
-  return kernel.sendRights(socket, bytes, offset, length, descriptors, first, count)
+  const data = bytes.subarray(offset, offset + length)
+  if (count === 0) return sendmsg(socket, data, 0, 0, 0)
+  controlIndex[0] = SOL_SOCKET
+  controlIndex[1] = SCM_RIGHTS
+  controlIndex[3] = 4 * count
+  for (let i = 0; i < count; i++) controlNumbers[HEADER / 4 + i] = descriptors[first + i] as number
+  return sendmsg(socket, data, 0, 1, 0)
 }
 
 /**
@@ -34,5 +52,27 @@ export function recvRights(
   descriptors: Int32Array,
   arrived: Int32Array,
 ): number {
-  return kernel.recvRights(socket, bytes, offset, length, descriptors, arrived)
+  arrived[0] = 0
+  arrived[1] = 0
+  const received = recvmsg(socket, bytes.subarray(offset, offset + length), 0, CONTROL_SIZE)
+  if (received < 0) return received
+  arrived[1] = receivedFlags()
+  arrived[0] = receivedRights(descriptors)
+  return received
+}
+
+/**
+ * Copies the descriptors of the message received last out of the exchange. There can be no more than
+ * DESCRIPTORS_PER_MESSAGE_MAX: the kernel keeps that bound.
+ */
+export function receivedRights(descriptors: Int32Array): number {
+  let count = 0
+  for (let entry = 0; entry < receivedControls(); entry++) {
+    const at = 4 * entry
+    if (controlIndex[at] !== SOL_SOCKET || controlIndex[at + 1] !== SCM_RIGHTS) continue
+    const first = (controlIndex[at + 2] as number) / 4
+    const many = Math.floor((controlIndex[at + 3] as number) / 4)
+    for (let i = 0; i < many; i++) descriptors[count++] = controlNumbers[first + i] as number
+  }
+  return count
 }

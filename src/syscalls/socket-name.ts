@@ -1,20 +1,24 @@
+import * as exchange from './exchange.js'
 import { kernel } from './kernel.js'
 import { checked } from './result.js'
+import { type Address, decodeSockaddr } from './sockaddr.js'
 
 /**
- * Writes a socket's own address into a 24-byte record. Borrows the descriptor.
+ * A socket's own address; null when it has none. Borrows the descriptor.
  * @throws {SyscallError} EBADF, ENOTSOCK
- * @see getsockname(2); the record is described in transport/address.ts
+ * @see getsockname(2)
  */
-export function getsockname(descriptor: number, record: Uint8Array): void {
-  checked(kernel.getsockname(descriptor, record), 'getsockname', undefined, getsockname)
+export function getsockname(descriptor: number): Address | null {
+  const length = checked(kernel.getsockname(descriptor), 'getsockname', undefined, getsockname)
+  return decodeSockaddr(exchange.address, 0, length)
 }
 
 /**
  * The same for the other end.
- * @throws {SyscallError} ENOTCONN: the peer has gone already
+ * @throws {SyscallError} ENOTCONN: there is no peer, or it has gone already; EBADF, ENOTSOCK
  * @see getpeername(2)
  */
-export function getpeername(descriptor: number, record: Uint8Array): void {
-  checked(kernel.getpeername(descriptor, record), 'getpeername', undefined, getpeername)
+export function getpeername(descriptor: number): Address | null {
+  const length = checked(kernel.getpeername(descriptor), 'getpeername', undefined, getpeername)
+  return decodeSockaddr(exchange.address, 0, length)
 }

@@ -1,23 +1,32 @@
-import { constant, kernel } from './kernel.js'
+import { AF_UNIX, SOCK_STREAM } from './constants.js'
+import { kernel } from './kernel.js'
 import { checked } from './result.js'
 
 /**
- * Makes a stream socket, non-blocking and close-on-exec. Gives the descriptor.
- * @throws {SyscallError} EMFILE, ENFILE, EAFNOSUPPORT
+ * Makes a socket, non-blocking and close-on-exec. Gives the descriptor.
+ * @throws {SyscallError} EMFILE, ENFILE, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM
  * @see socket(2)
  */
-export function socket(family: 'ipv4' | 'ipv6' | 'unix'): number {
-  const domain = { ipv4: 'AF_INET', ipv6: 'AF_INET6', unix: 'AF_UNIX' }[family]
-  return checked(kernel.socket(constant(domain), constant('SOCK_STREAM')), 'socket', undefined, socket)
+export function socket(family: number, type = SOCK_STREAM, protocol = 0): number {
+  return checked(kernel.socket(family, type, protocol), 'socket', undefined, socket)
 }
 
 /**
- * Makes two connected UNIX stream sockets, non-blocking and close-on-exec. Gives both descriptors.
- * @throws {SyscallError} EMFILE, ENFILE
+ * Makes two connected sockets, non-blocking and close-on-exec. Gives both descriptors.
+ * @throws {SyscallError} EMFILE, ENFILE, EOPNOTSUPP (only AF_UNIX can)
  * @see socketpair(2)
  */
-export function socketpair(): [number, number] {
+export function socketpair(family = AF_UNIX, type = SOCK_STREAM, protocol = 0): [number, number] {
   const ends = new Int32Array(2)
-  checked(kernel.socketpair(ends), 'socketpair', undefined, socketpair)
+  checked(kernel.socketpair(ends, family, type, protocol), 'socketpair', undefined, socketpair)
   return [ends[0] as number, ends[1] as number]
+}
+
+/**
+ * Ends one or both directions of a connection, for every copy of the descriptor. Borrows it.
+ * @throws {SyscallError} ENOTCONN, EBADF, ENOTSOCK
+ * @see shutdown(2)
+ */
+export function shutdown(descriptor: number, how: number): void {
+  checked(kernel.shutdown(descriptor, how), 'shutdown', undefined, shutdown)
 }

@@ -1,23 +1,33 @@
-import { constant, kernel } from './kernel.js'
+import { kernel } from './kernel.js'
 import { checked } from './result.js'
 
-/** An option by the names of its level and itself, as in `['SOL_SOCKET', 'SO_REUSEADDR']`. */
-export type SocketOption = readonly [level: string, name: string]
+const integer = new Int32Array(1)
+const integerBytes = new Uint8Array(integer.buffer)
 
 /**
- * Reads an integer option. Borrows the descriptor.
+ * Reads an option into `value`. Borrows the descriptor.
+ * @returns how many bytes it has
  * @throws {SyscallError} EBADF, ENOTSOCK, ENOPROTOOPT
  * @see getsockopt(2)
  */
-export function getsockopt(descriptor: number, [level, name]: SocketOption): number {
-  return checked(kernel.getsockopt(descriptor, constant(level), constant(name)), 'getsockopt', undefined, getsockopt)
+export function getsockopt(descriptor: number, level: number, name: number, value: Uint8Array): number {
+  return checked(kernel.getsockopt(descriptor, level, name, value), 'getsockopt', undefined, getsockopt)
+}
+
+/** The same for an option that is an integer; shorter ones are filled up with zeros. */
+export function getsockoptInt(descriptor: number, level: number, name: number): number {
+  integer[0] = 0
+  checked(kernel.getsockopt(descriptor, level, name, integerBytes), 'getsockopt', undefined, getsockoptInt)
+  return integer[0]
 }
 
 /**
- * Sets an integer option. Borrows the descriptor.
- * @throws {SyscallError} EBADF, ENOTSOCK, ENOPROTOOPT
+ * Sets an option. Borrows the descriptor.
+ * @throws {SyscallError} EBADF, ENOTSOCK, ENOPROTOOPT, EINVAL, EDOM, EPERM
  * @see setsockopt(2)
  */
-export function setsockopt(descriptor: number, [level, name]: SocketOption, value: number): void {
-  checked(kernel.setsockopt(descriptor, constant(level), constant(name), value), 'setsockopt', undefined, setsockopt)
+export function setsockopt(descriptor: number, level: number, name: number, value: Uint8Array | number): void {
+  if (typeof value === 'number') integer[0] = value
+  const bytes = typeof value === 'number' ? integerBytes : value
+  checked(kernel.setsockopt(descriptor, level, name, bytes), 'setsockopt', undefined, setsockopt)
 }

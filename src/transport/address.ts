@@ -1,4 +1,4 @@
-import { kernel } from '../syscalls/kernel.js'
+import { decodeSockaddr } from '../syscalls/sockaddr.js'
 
 /** An IP address and port, shaped like Node's `server.address()`. */
 export interface SocketAddress {
@@ -7,17 +7,15 @@ export interface SocketAddress {
   port: number
 }
 
-/** Bytes of one address record of the native floor: family u8 | 0 | port u16 | scope u32 | address 16 bytes. */
-export const ADDRESS_BYTES = kernel.constants.ADDRESS_BYTES as number
+/** Bytes of an IP address as the kernel writes it, the longer kind; of a UNIX address only the start fits. */
+export const ADDRESS_SLOT = 28
 
-const FAMILY_IPV4 = 4
-const FAMILY_IPV6 = 6
+/** Reads the address in slot `index`; null for a UNIX socket, or when the kernel knew no address. */
+export function addressInSlot(slots: Uint8Array, index: number): SocketAddress | null {
+  return socketAddress(decodeSockaddr(slots, index * ADDRESS_SLOT, ADDRESS_SLOT))
+}
 
-/** Reads one record; null for a UNIX socket, or when the kernel knew no address. */
-export function decodeAddress(records: Uint8Array, offset = 0): SocketAddress | null {
-  const family = records[offset]
-  if (family !== FAMILY_IPV4 && family !== FAMILY_IPV6) return null
-  const port = (records[offset + 2] as number) | ((records[offset + 3] as number) << 8)
-  const address = kernel.addressText(records, offset)
-  return { address, family: family === FAMILY_IPV4 ? 'IPv4' : 'IPv6', port }
+export function socketAddress(address: ReturnType<typeof decodeSockaddr>): SocketAddress | null {
+  if (address === null || (address.family !== 'IPv4' && address.family !== 'IPv6')) return null
+  return { address: address.address, family: address.family, port: address.port }
 }

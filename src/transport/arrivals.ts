@@ -2,7 +2,7 @@ import { ACCEPT_BATCH_MAX } from '../limits.js'
 import { accept } from '../syscalls/accept.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import { getpeername, getsockname } from '../syscalls/socket-name.js'
-import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from './address.js'
+import { ADDRESS_SLOT, addressInSlot, type SocketAddress, socketAddress } from './address.js'
 
 /** What a policy may know of a connection that has not been handed over yet. */
 export interface Connection {
@@ -24,7 +24,7 @@ export interface Arrivals {
 export class AcceptBatch implements Arrivals {
   count = 0
   readonly #descriptors = new Int32Array(ACCEPT_BATCH_MAX)
-  readonly #peers = new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_BYTES)
+  readonly #peers = new Uint8Array(ACCEPT_BATCH_MAX * ADDRESS_SLOT)
   readonly #local: SocketAddress | null
 
   /** @param local  where every connection comes to; null if only the kernel knows (the port is bound to any address) */
@@ -34,7 +34,7 @@ export class AcceptBatch implements Arrivals {
 
   /** Accepts up to `most`. Borrows the listener. @returns how many, or -errno */
   fill(listener: number, most: number): number {
-    const count = accept(listener, this.#descriptors, this.#peers, Math.min(most, ACCEPT_BATCH_MAX))
+    const count = accept(listener, this.#descriptors, this.#peers, ADDRESS_SLOT, Math.min(most, ACCEPT_BATCH_MAX))
     this.count = Math.max(0, count)
     return count
   }
@@ -44,7 +44,7 @@ export class AcceptBatch implements Arrivals {
   }
 
   describe(index: number): Connection {
-    const peer = decodeAddress(this.#peers, index * ADDRESS_BYTES)
+    const peer = addressInSlot(this.#peers, index)
     return { peer, local: this.#local ?? ask(getsockname, this.descriptor(index)) }
   }
 }
@@ -84,12 +84,10 @@ export class ReturnedArrivals implements Arrivals {
   }
 }
 
-function ask(call: (descriptor: number, record: Uint8Array) => void, descriptor: number): SocketAddress | null {
-  const record = new Uint8Array(ADDRESS_BYTES)
+function ask(call: typeof getsockname, descriptor: number): SocketAddress | null {
   try {
-    call(descriptor, record)
+    return socketAddress(call(descriptor))
   } catch {
     return null // the client has gone; the connection is still to be handed over
   }
-  return decodeAddress(record)
 }

@@ -3,15 +3,25 @@ import { chmodSync, statSync, unlinkSync } from 'node:fs'
 import { isIP } from 'node:net'
 import type { SyscallError } from '../errors.js'
 import { BACKLOG_DEFAULT, SOCKET_PATH_MAX } from '../limits.js'
-import { bind, bindPath } from '../syscalls/bind.js'
-import { connectPath } from '../syscalls/connect.js'
+import { bind } from '../syscalls/bind.js'
+import { connect } from '../syscalls/connect.js'
+import {
+  AF_INET,
+  AF_INET6,
+  AF_UNIX,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SO_REUSEADDR,
+  SO_REUSEPORT,
+  SOL_SOCKET,
+} from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
 import { listen } from '../syscalls/listen.js'
 import { socket } from '../syscalls/socket.js'
 import { getsockname } from '../syscalls/socket-name.js'
 import { setsockopt } from '../syscalls/sockopt.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
-import { ADDRESS_BYTES, decodeAddress, type SocketAddress } from './address.js'
+import { type SocketAddress, socketAddress } from './address.js'
 import { AcceptBatch } from './arrivals.js'
 
 export interface TcpListenOptions {
@@ -66,9 +76,7 @@ export class ListeningPort {
       this.batch = new AcceptBatch(null)
       return
     }
-    const record = new Uint8Array(ADDRESS_BYTES)
-    getsockname(descriptor, record)
-    const address = decodeAddress(record) as SocketAddress
+    const address = socketAddress(getsockname(descriptor)) as SocketAddress
     const wildcard = address.address === '::' || address.address === '0.0.0.0'
     this.address = address
     this.batch = new AcceptBatch(wildcard ? null : address)
@@ -222,24 +230,24 @@ const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', '
 
 function openTcpAt(host: string, options: TcpListenOptions): number {
   const ipv6 = isIP(withoutScope(host)) === 6
-  return opened(socket(ipv6 ? 'ipv6' : 'ipv4'), (descriptor) => {
-    setsockopt(descriptor, ['SOL_SOCKET', 'SO_REUSEADDR'], 1)
-    if (options.reusePort) setsockopt(descriptor, ['SOL_SOCKET', 'SO_REUSEPORT'], 1)
-    if (ipv6) setsockopt(descriptor, ['IPPROTO_IPV6', 'IPV6_V6ONLY'], options.ipv6Only ? 1 : 0)
-    bind(descriptor, host, options.port)
+  return opened(socket(ipv6 ? AF_INET6 : AF_INET), (descriptor) => {
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+    if (options.reusePort) setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
+    if (ipv6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6Only ? 1 : 0)
+    bind(descriptor, { address: host, port: options.port })
     listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: host, port: options.port })
   })
 }
 
 function openPath(options: UnixListenOptions): number {
-  return opened(socket('unix'), (descriptor) => {
+  return opened(socket(AF_UNIX), (descriptor) => {
     try {
-      bindPath(descriptor, options.path)
+      bind(descriptor, { path: options.path })
     } catch (error) {
       if ((error as SyscallError).code !== 'EADDRINUSE' || isAbstract(options.path) || !isStale(options.path))
         throw error
       unlinkSync(options.path)
-      bindPath(descriptor, options.path)
+      bind(descriptor, { path: options.path })
     }
     // Between bind and listen nobody can connect: the mode holds from the first client on.
     if (options.mode !== undefined && !isAbstract(options.path)) chmodSync(options.path, options.mode)
@@ -250,9 +258,9 @@ function openPath(options: UnixListenOptions): number {
 /** Whether a socket file has no owner any more. Any other file, or doubt, is no. */
 function isStale(path: string): boolean {
   if (!statSync(path).isSocket()) return false
-  const probe = socket('unix')
+  const probe = socket(AF_UNIX)
   try {
-    connectPath(probe, path)
+    connect(probe, { path })
     return false
   } catch (error) {
     return (error as SyscallError).code === 'ECONNREFUSED'

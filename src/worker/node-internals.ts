@@ -12,6 +12,7 @@
  * look at, and can only answer later: `server.address()` right behind `listen()` would be null.
  */
 import net from 'node:net'
+import { AF_INET } from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
 import { socket, socketpair } from '../syscalls/socket.js'
 
@@ -137,7 +138,7 @@ const classes: Partial<Record<StreamKind, StreamClass>> = {}
 function streamClass(kind: StreamKind): StreamClass {
   const known = classes[kind]
   if (known !== undefined) return known
-  const [descriptor, spare] = kind === 'unix' ? socketpair() : [socket('ipv4')]
+  const [descriptor, spare] = kind === 'unix' ? socketpair() : [socket(AF_INET)]
   if (spare !== undefined) close(spare)
   const probe = new net.Socket({ fd: descriptor as number }) as net.Socket & { _handle: StreamHandle }
   const found = probe._handle.constructor as StreamClass

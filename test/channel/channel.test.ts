@@ -5,7 +5,10 @@ import test from 'node:test'
 import { Channel } from '../../src/channel/channel.js'
 import { errnoOf } from '../../src/errors.js'
 import { OUTBOX_BYTES_MAX } from '../../src/limits.js'
+import { MSG_CTRUNC } from '../../src/syscalls/constants.js'
 import { close, closeMany, dup } from '../../src/syscalls/descriptor.js'
+import { control, controlIndex, receivedControls } from '../../src/syscalls/exchange.js'
+import { kernel } from '../../src/syscalls/kernel.js'
 import { recvRights } from '../../src/syscalls/rights.js'
 import { channelAndSocket, channelPair, claimFrame, hello, messageFrame, raw, traced } from '../support/channels.js'
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
@@ -101,10 +104,10 @@ test('frames cut by short writes and full buffers arrive whole, their descriptor
   noLeak(t)
   let calls = 0
   fakeKernel(t, {
-    sendRights: (real, socket, bytes, offset, length, descriptors, first, count) => {
+    sendmsg: (real, socket, data, ...rest) => {
       calls += 1
       if (calls % 3 === 0) return errnoOf('EAGAIN')
-      return real(socket, bytes, offset, Math.min(length, 1 + (calls % 7)), descriptors, first, count)
+      return real(socket, (data as Uint8Array).subarray(0, 1 + (calls % 7)), ...rest)
     },
   })
   const got: number[] = []
@@ -135,7 +138,7 @@ test('too many descriptors in flight is waited out', async (t) => {
   noLeak(t)
   let refusals = 5
   fakeKernel(t, {
-    sendRights: (real, ...args) => (args[6] > 0 && refusals-- > 0 ? errnoOf('ETOOMANYREFS') : real(...args)),
+    sendmsg: (real, ...args) => (args[3] > 0 && refusals-- > 0 ? errnoOf('ETOOMANYREFS') : real(...args)),
   })
   const got: number[] = []
   const [left] = await channelPair(t, {}, { transports: (_, descriptors) => got.push(...descriptors) })
@@ -150,17 +153,16 @@ test('too many descriptors in flight is waited out', async (t) => {
 
 test('descriptors cut off for want of room are refused, and the sender has them all again', async (t) => {
   noLeak(t)
-  const MSG_CTRUNC = 8
   let cut = true
   fakeKernel(t, {
-    recvRights: (real, socket, bytes, offset, length, descriptors, arrived) => {
-      const received = real(socket, bytes, offset, length, descriptors, arrived)
-      if (cut && (arrived[0] as number) > 1) {
+    recvmsg: (real, ...args) => {
+      const received = real(...args)
+      const [, , offset, length] = controlIndex as unknown as [number, number, number, number]
+      if (cut && receivedControls() === 1 && length > 4) {
         cut = false
-        const kept = 1
-        for (let i = kept; i < (arrived[0] as number); i++) close(descriptors[i] as number)
-        arrived[0] = kept
-        arrived[1] = MSG_CTRUNC
+        closeMany(new Int32Array(kernel.exchange, control.byteOffset + offset + 4, length / 4 - 1))
+        controlIndex[3] = 4
+        new Int32Array(kernel.exchange)[0] = MSG_CTRUNC
       }
       return received
     },
@@ -227,7 +229,7 @@ test('the end of the peer returns what was queued or unclaimed, after all it wro
   channel.flush()
   raw(socket, Buffer.concat([claimFrame(1), messageFrame('"last words"')]))
   channel.take(things[2]?.descriptor as number, 1)
-  fakeKernel(t, { sendRights: () => errnoOf('EPIPE') })
+  fakeKernel(t, { sendmsg: () => errnoOf('EPIPE') })
   channel.flush()
   assert.equal(end, null, 'a failed write alone does not end it')
   channel.closeAfterDeath()

@@ -43,7 +43,7 @@ test('nothing is handed out before the kernel has its claim; then it is, whateve
   await until('the hello is read', () => channel.peer !== null)
   let blocked = false
   fakeKernel(t, {
-    sendRights: (real, ...args) => (blocked && args[0] !== socket ? errnoOf('EAGAIN') : real(...args)),
+    sendmsg: (real, ...args) => (blocked && args[0] !== socket ? errnoOf('EAGAIN') : real(...args)),
   })
   blocked = true
   const thing = traced()
@@ -74,7 +74,7 @@ test('a failure that is not the end of the peer ends the channel, and everything
     },
     {},
   )
-  fakeKernel(t, { sendRights: () => errnoOf('EINVAL') })
+  fakeKernel(t, { sendmsg: () => errnoOf('EINVAL') })
   const thing = traced()
   left.take(thing.descriptor, 1)
   left.flush()

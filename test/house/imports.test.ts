@@ -8,6 +8,7 @@ import { root } from '../support/paths.js'
 const ROOMS = [
   'errors.ts',
   'limits.ts',
+  'arguments.ts',
   'syscalls',
   'wire',
   'channel',

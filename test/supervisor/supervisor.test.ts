@@ -126,7 +126,7 @@ test('a worker that cannot be started again is tried again, and the service goes
   for (const threads of [false, true]) {
     const app = await supervise(t, { script: fixture('http-pid.mjs'), workers: 1, threads })
     let failures = 2
-    fakeKernel(t, { socketpair: (real, ends) => (failures-- > 0 ? errnoOf('EMFILE') : real(ends)) })
+    fakeKernel(t, { socketpair: (real, ...args) => (failures-- > 0 ? errnoOf('EMFILE') : real(...args)) })
     if (threads) await assert.rejects(get({ port: app.port }, '/crash'))
     else process.kill(app.pids()[0] as number, 'SIGKILL')
     await until('it is ready again', () => app.events.filter(({ name }) => name === 'ready').length === 2)

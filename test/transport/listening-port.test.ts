@@ -4,7 +4,8 @@ import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { errnoOf } from '../../src/errors.js'
-import { bindPath } from '../../src/syscalls/bind.js'
+import { bind } from '../../src/syscalls/bind.js'
+import { AF_UNIX } from '../../src/syscalls/constants.js'
 import { close } from '../../src/syscalls/descriptor.js'
 import { socket } from '../../src/syscalls/socket.js'
 import { ListeningPort, type ListenOptions } from '../../src/transport/listening-port.js'
@@ -97,9 +98,12 @@ test('ipv6Only refuses IPv4, and reusePort lets two ports share an address', asy
   opened(t, { ...(first.address as { port: number }), host: '127.0.0.1', reusePort: true })
 })
 
+/** Only an IPv6 address is that long. */
+const IPV6_BYTES = 28
+
 test('without IPv6 "any address" is 0.0.0.0', (t) => {
   fakeKernel(t, {
-    bind: (real, descriptor, host, port) => (host === '::' ? errnoOf('EADDRNOTAVAIL') : real(descriptor, host, port)),
+    bind: (real, descriptor, length) => (length === IPV6_BYTES ? errnoOf('EADDRNOTAVAIL') : real(descriptor, length)),
   })
   assert.equal((opened(t, { port: 0 }).address as { address: string }).address, '0.0.0.0')
 })
@@ -142,8 +146,8 @@ test('a stale socket file is replaced, a live one and any other file never', asy
   noLeak(t)
   const folder = scratch(t)
   const stale = join(folder, 'stale')
-  const dead = socket('unix')
-  bindPath(dead, stale)
+  const dead = socket(AF_UNIX)
+  bind(dead, { path: stale })
   close(dead)
   opened(t, { path: stale })
   const live = join(folder, 'live')

@@ -61,9 +61,9 @@ async function listened(t: test.TestContext): Promise<{ channel: Channel; socket
   raw(socket, hello)
   await until('the hello is read', () => channel.peer !== null)
   fakeKernel(t, {
-    sendRights: (real, target, bytes, offset, length, ...rest) => {
-      if (target !== socket) text += Buffer.from(bytes.subarray(offset, offset + length)).toString('hex')
-      return real(target, bytes, offset, length, ...rest)
+    sendmsg: (real, target, data, ...rest) => {
+      if (target !== socket) text += Buffer.from(data as Uint8Array).toString('hex')
+      return real(target, data, ...rest)
     },
   })
   return { channel, socket, sent: () => text }

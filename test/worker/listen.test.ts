@@ -286,11 +286,12 @@ test('a server that listens on a descriptor or a handle of its own is left alone
     import net from 'node:net'
     const { socket } = await import(${syscalls} + 'socket.js')
     const { bind } = await import(${syscalls} + 'bind.js')
+    const constants = await import(${syscalls} + 'constants.js')
     const answer = (request, response) => response.end(String(process.pid))
     http.createServer(answer).listen(0)
     const bound = () => {
-      const descriptor = socket('ipv4')
-      bind(descriptor, '127.0.0.1', 0)
+      const descriptor = socket(constants.AF_INET)
+      bind(descriptor, { address: '127.0.0.1', port: 0 })
       return descriptor
     }
     const onDescriptor = http.createServer(answer)

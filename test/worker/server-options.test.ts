@@ -175,11 +175,11 @@ test('noDelay and keepAlive are set on the connections of a server that asks for
   const script = program(
     t,
     `import net from 'node:net'
-    const { kernel } = await import(${JSON.stringify(join(root, 'dist/src/syscalls/kernel.js'))})
+    const { getsockoptInt } = await import(${JSON.stringify(join(root, 'dist/src/syscalls/sockopt.js'))})
     const { noDelay, keepAlive } = ${JSON.stringify(OPTIONS)}
     for (const options of [{}, { noDelay: true, keepAlive: true }]) {
       const server = net.createServer(options, (socket) => {
-        socket.end(JSON.stringify([noDelay, keepAlive].map((option) => kernel.getsockopt(socket._handle.fd, ...option) !== 0)))
+        socket.end(JSON.stringify([noDelay, keepAlive].map((option) => getsockoptInt(socket._handle.fd, ...option) !== 0)))
       })
       server.listen(0, '127.0.0.1', () => say('port', [options.noDelay ?? false, server.address().port]))
     }`,

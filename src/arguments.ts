@@ -1,0 +1,32 @@
+/** What every check of an argument says: its name, what is allowed, and what came. */
+
+/** A value as an error names it: short, and with its type. */
+export function shown(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return `the string ${JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value)}`
+    case 'number':
+    case 'boolean':
+      return String(value)
+    case 'bigint':
+      return `the bigint ${value}n`
+    case 'function':
+      return 'a function'
+    case 'object':
+      if (value === null) return 'null'
+      return `an object (${Object.getPrototypeOf(value)?.constructor?.name ?? 'without a prototype'})`
+    default:
+      return typeof value // undefined, symbol
+  }
+}
+
+/**
+ * @throws {TypeError} no number
+ * @throws {RangeError} not whole, or out of range
+ */
+export function wholeNumber(name: string, value: unknown, least: number, most = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value
+  const wanted = `${name}: a whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}`
+  if (typeof value !== 'number') throw new TypeError(`${wanted}, not ${shown(value)}`)
+  throw new RangeError(`${wanted}, not ${value}`)
+}
