@@ -3,6 +3,19 @@
 /** Descriptors in one message. The kernel's own bound (SCM_MAX_FD): 254 give EINVAL. */
 export const DESCRIPTORS_PER_MESSAGE_MAX = 253
 
+/** Buffers in one message, and messages in one sendmmsg or recvmmsg. The kernel's own bound (UIO_MAXIOV). */
+export const BUFFERS_PER_MESSAGE_MAX = 1024
+export const MESSAGES_PER_CALL_MAX = 1024
+
+/** Bytes of control messages in one call; the kernel's bound on sending is net.core.optmem_max. */
+export const ANCILLARY_BYTES_MAX = 64 * 1024
+
+/** Bytes of one receive unless asked otherwise: any datagram fits. */
+export const RECEIVE_DEFAULT = 64 * 1024
+
+/** Bytes of one receive: what one system call moves at most (MAX_RW_COUNT). */
+export const RECEIVE_MAX = 0x7ffff000
+
 /** Connections taken by one native call. More would let one port starve the rest of the event loop. */
 export const ACCEPT_BATCH_MAX = 64
 

@@ -1,5 +1,5 @@
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 import { type AddressLike, encodeSockaddr, placeOf } from './sockaddr.js'
 
 /**
@@ -7,6 +7,6 @@ import { type AddressLike, encodeSockaddr, placeOf } from './sockaddr.js'
  * @throws {SyscallError} EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOENT, EINVAL (it has one), with `address` and `port`
  * @see bind(2)
  */
-export function bind(descriptor: number, address: AddressLike): void {
-  checked(kernel.bind(descriptor, encodeSockaddr(address)), 'bind', placeOf(address), bind)
+export function bind(descriptor: number, address: AddressLike, called: Called = bind): void {
+  checked(kernel.bind(descriptor, encodeSockaddr(address)), 'bind', placeOf(address), called)
 }

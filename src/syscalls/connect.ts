@@ -1,6 +1,6 @@
 import { errnoOf } from '../errors.js'
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 import { type AddressLike, encodeSockaddr, placeOf } from './sockaddr.js'
 
 const IN_PROGRESS = errnoOf('EINPROGRESS')
@@ -11,9 +11,9 @@ const IN_PROGRESS = errnoOf('EINPROGRESS')
  * @throws {SyscallError} ECONNREFUSED when nobody listens, ENOENT, EACCES, EAGAIN when a UNIX backlog is full
  * @see connect(2)
  */
-export function connect(descriptor: number, address: AddressLike): boolean {
+export function connect(descriptor: number, address: AddressLike, called: Called = connect): boolean {
   const done = kernel.connect(descriptor, encodeSockaddr(address))
   if (done === IN_PROGRESS) return false
-  checked(done, 'connect', placeOf(address), connect)
+  checked(done, 'connect', placeOf(address), called)
   return true
 }

@@ -1,5 +1,5 @@
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 
 /** A process, as the kernel vouches for it. */
 export interface Credentials {
@@ -14,8 +14,8 @@ export interface Credentials {
  * @throws {SyscallError} EBADF, ENOTSOCK, ENOPROTOOPT
  * @see unix(7), SO_PEERCRED; getpeereid(3)
  */
-export function peerCredentials(descriptor: number): Credentials {
+export function peerCredentials(descriptor: number, called: Called = peerCredentials): Credentials {
   const row = new Int32Array(3)
-  checked(kernel.peerCredentials(descriptor, row), 'getsockopt', undefined, peerCredentials)
+  checked(kernel.peerCredentials(descriptor, row), 'getsockopt', undefined, called)
   return { pid: row[0] as number, uid: (row[1] as number) >>> 0, gid: (row[2] as number) >>> 0 }
 }

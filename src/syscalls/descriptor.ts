@@ -1,13 +1,13 @@
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 
 /**
  * Closes a descriptor. Takes it.
  * @throws {SyscallError} EBADF: it was not open, which is a bug of the caller
  * @see close(2)
  */
-export function close(descriptor: number): void {
-  checked(kernel.close(descriptor), 'close', undefined, close)
+export function close(descriptor: number, called: Called = close): void {
+  checked(kernel.close(descriptor), 'close', undefined, called)
 }
 
 /**
@@ -24,8 +24,8 @@ export function closeMany(descriptors: Int32Array, first = 0, count = descriptor
  * @throws {SyscallError} EBADF, EMFILE
  * @see fcntl(2), F_DUPFD_CLOEXEC
  */
-export function dup(descriptor: number): number {
-  return checked(kernel.dup(descriptor), 'fcntl', undefined, dup)
+export function dup(descriptor: number, called: Called = dup): number {
+  return checked(kernel.dup(descriptor), 'fcntl', undefined, called)
 }
 
 /**

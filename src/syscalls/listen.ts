@@ -1,5 +1,5 @@
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 
 /**
  * Makes a bound socket accept connections. Borrows the descriptor.
@@ -7,6 +7,11 @@ import { checked } from './result.js'
  * @throws {SyscallError} EADDRINUSE
  * @see listen(2)
  */
-export function listen(descriptor: number, backlog: number, where?: { address?: string; port?: number }): void {
-  checked(kernel.listen(descriptor, backlog), 'listen', where, listen)
+export function listen(
+  descriptor: number,
+  backlog: number,
+  where?: { address?: string; port?: number },
+  called: Called = listen,
+): void {
+  checked(kernel.listen(descriptor, backlog), 'listen', where, called)
 }

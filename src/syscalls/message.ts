@@ -33,3 +33,44 @@ export function recvmsg(
 ): number {
   return kernel.recvmsg(socket, data, flags, controlSize)
 }
+
+/**
+ * Sends several messages in one call. A row of three numbers is [buffers, control messages, address bytes] of a message
+ * and becomes [bytes taken, …]; buffers, control messages and their data follow each other in the order of the messages.
+ * @param addresses  slots of ADDRESS_BYTES
+ * @returns messages sent, or -errno when the first was not
+ * @see sendmmsg(2)
+ */
+export function sendmmsg(
+  socket: number,
+  parts: readonly Uint8Array[],
+  rows: Int32Array,
+  count: number,
+  control: Uint8Array,
+  index: Int32Array,
+  addresses: Uint8Array,
+  flags: number,
+): number {
+  return kernel.sendmmsg(socket, parts, rows, count, control, index, addresses, flags)
+}
+
+/**
+ * Receives several messages of at most `size` bytes in one call. A row of four numbers becomes [bytes, flags, address
+ * bytes, control messages]. Gives every descriptor, as {@link recvmsg}.
+ * @returns messages received, or -errno
+ * @see recvmmsg(2)
+ */
+export function recvmmsg(
+  socket: number,
+  data: Uint8Array,
+  count: number,
+  size: number,
+  control: Uint8Array,
+  controlSize: number,
+  index: Int32Array,
+  addresses: Uint8Array,
+  rows: Int32Array,
+  flags: number,
+): number {
+  return kernel.recvmmsg(socket, data, count, size, control, controlSize, index, addresses, rows, flags)
+}

@@ -1,8 +1,9 @@
 /** Socket addresses: objects to the kernel's own bytes, and back. */
 import { isIPv4, isIPv6 } from 'node:net'
-import { endianness } from 'node:os'
+
 import { shown, wholeNumber } from '../arguments.js'
 import { SOCKET_PATH_MAX } from '../limits.js'
+import { LITTLE_ENDIAN } from './byte-order.js'
 import { AF_INET, AF_INET6, AF_UNIX } from './constants.js'
 import * as exchange from './exchange.js'
 import { kernel } from './kernel.js'
@@ -47,7 +48,6 @@ export type AddressLike =
   | Readonly<{ address: string; port: number; scopeId?: number; flowInfo?: number; family?: undefined }>
   | Readonly<{ path: string; family?: undefined }>
 
-const LITTLE = endianness() === 'LE'
 /** BSD systems put a length byte in front and shorten the family to one byte. */
 const HAS_LENGTH = process.platform === 'darwin'
 const PATH_OFFSET = 2
@@ -57,9 +57,10 @@ const IPV6_BYTES = 28
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const exchangeView = viewOf(exchange.address)
 
-function familyAt(bytes: Uint8Array, offset: number): number {
+/** The AF_ number of an address that the kernel wrote. */
+export function familyAt(bytes: Uint8Array, offset: number): number {
   if (HAS_LENGTH) return bytes[offset + 1] as number
-  const [low, high] = LITTLE ? [offset, offset + 1] : [offset + 1, offset]
+  const [low, high] = LITTLE_ENDIAN ? [offset, offset + 1] : [offset + 1, offset]
   return (bytes[low] as number) | ((bytes[high] as number) << 8)
 }
 
@@ -90,7 +91,7 @@ function portAt(bytes: Uint8Array, offset: number): number {
 function decodeIpv6(bytes: Uint8Array, offset: number): Address {
   const view = viewOf(bytes)
   const flowInfo = view.getUint32(offset + 4)
-  const scopeId = view.getUint32(offset + 24, LITTLE)
+  const scopeId = view.getUint32(offset + 24, LITTLE_ENDIAN)
   return {
     family: 'IPv6',
     address: kernel.addressText(AF_INET6, bytes, offset + 8),
@@ -147,7 +148,7 @@ function start(family: number, length: number): void {
     exchange.address[0] = length
     exchange.address[1] = family
   } else {
-    exchangeView.setUint16(0, family, LITTLE)
+    exchangeView.setUint16(0, family, LITTLE_ENDIAN)
   }
 }
 
@@ -163,7 +164,7 @@ function encodeIpv6(host: string, port: number, scopeId: number, flowInfo: numbe
   exchangeView.setUint16(2, port)
   exchangeView.setUint32(4, flowInfo)
   kernel.addressBytes(AF_INET6, host, exchange.address, 8)
-  exchangeView.setUint32(24, scopeId, LITTLE)
+  exchangeView.setUint32(24, scopeId, LITTLE_ENDIAN)
   return IPV6_BYTES
 }
 

@@ -1,6 +1,6 @@
 import * as exchange from './exchange.js'
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 import { type Address, decodeSockaddr } from './sockaddr.js'
 
 /**
@@ -8,8 +8,8 @@ import { type Address, decodeSockaddr } from './sockaddr.js'
  * @throws {SyscallError} EBADF, ENOTSOCK
  * @see getsockname(2)
  */
-export function getsockname(descriptor: number): Address | null {
-  const length = checked(kernel.getsockname(descriptor), 'getsockname', undefined, getsockname)
+export function getsockname(descriptor: number, called: Called = getsockname): Address | null {
+  const length = checked(kernel.getsockname(descriptor), 'getsockname', undefined, called)
   return decodeSockaddr(exchange.address, 0, length)
 }
 
@@ -18,7 +18,7 @@ export function getsockname(descriptor: number): Address | null {
  * @throws {SyscallError} ENOTCONN: there is no peer, or it has gone already; EBADF, ENOTSOCK
  * @see getpeername(2)
  */
-export function getpeername(descriptor: number): Address | null {
-  const length = checked(kernel.getpeername(descriptor), 'getpeername', undefined, getpeername)
+export function getpeername(descriptor: number, called: Called = getpeername): Address | null {
+  const length = checked(kernel.getpeername(descriptor), 'getpeername', undefined, called)
   return decodeSockaddr(exchange.address, 0, length)
 }

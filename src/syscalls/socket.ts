@@ -1,14 +1,14 @@
 import { AF_UNIX, SOCK_STREAM } from './constants.js'
 import { kernel } from './kernel.js'
-import { checked } from './result.js'
+import { type Called, checked } from './result.js'
 
 /**
  * Makes a socket, non-blocking and close-on-exec. Gives the descriptor.
  * @throws {SyscallError} EMFILE, ENFILE, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM
  * @see socket(2)
  */
-export function socket(family: number, type = SOCK_STREAM, protocol = 0): number {
-  return checked(kernel.socket(family, type, protocol), 'socket', undefined, socket)
+export function socket(family: number, type = SOCK_STREAM, protocol = 0, called: Called = socket): number {
+  return checked(kernel.socket(family, type, protocol), 'socket', undefined, called)
 }
 
 /**
@@ -16,9 +16,14 @@ export function socket(family: number, type = SOCK_STREAM, protocol = 0): number
  * @throws {SyscallError} EMFILE, ENFILE, EOPNOTSUPP (only AF_UNIX can)
  * @see socketpair(2)
  */
-export function socketpair(family = AF_UNIX, type = SOCK_STREAM, protocol = 0): [number, number] {
+export function socketpair(
+  family = AF_UNIX,
+  type = SOCK_STREAM,
+  protocol = 0,
+  called: Called = socketpair,
+): [number, number] {
   const ends = new Int32Array(2)
-  checked(kernel.socketpair(ends, family, type, protocol), 'socketpair', undefined, socketpair)
+  checked(kernel.socketpair(ends, family, type, protocol), 'socketpair', undefined, called)
   return [ends[0] as number, ends[1] as number]
 }
 
@@ -27,6 +32,6 @@ export function socketpair(family = AF_UNIX, type = SOCK_STREAM, protocol = 0): 
  * @throws {SyscallError} ENOTCONN, EBADF, ENOTSOCK
  * @see shutdown(2)
  */
-export function shutdown(descriptor: number, how: number): void {
-  checked(kernel.shutdown(descriptor, how), 'shutdown', undefined, shutdown)
+export function shutdown(descriptor: number, how: number, called: Called = shutdown): void {
+  checked(kernel.shutdown(descriptor, how), 'shutdown', undefined, called)
 }

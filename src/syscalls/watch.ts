@@ -4,6 +4,7 @@ import { checked } from './result.js'
 
 export const READABLE = constant('UV_READABLE')
 export const WRITABLE = constant('UV_WRITABLE')
+export const URGENT = constant('UV_PRIORITIZED')
 
 /**
  * Watches one descriptor for readiness in this thread's event loop, level-triggered. Borrows the descriptor:

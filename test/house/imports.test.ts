@@ -10,6 +10,7 @@ const ROOMS = [
   'limits.ts',
   'arguments.ts',
   'syscalls',
+  'sendmsg',
   'wire',
   'channel',
   'bootstrap',

@@ -1,0 +1,178 @@
+/** Control messages between the tuples of the API and the bytes of the kernel. */
+import { shown, wholeNumber } from '../arguments.js'
+import { ANCILLARY_BYTES_MAX, DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
+import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET } from '../syscalls/constants.js'
+import { closeMany } from '../syscalls/descriptor.js'
+import { constant } from '../syscalls/kernel.js'
+import { asBytes, type Bytes } from './buffers.js'
+
+/** A control message to send. Its data is raw bytes, in the form of the C structure that the type asks for. */
+export type ControlMessage = readonly [level: number, type: number, data: Bytes]
+
+/** A control message that was received. Descriptors in it (SCM_RIGHTS, SCM_PIDFD) are the caller's to close. */
+export type ReceivedControlMessage = [level: number, type: number, data: Buffer]
+
+const HEADER = constant('CONTROL_HEADER')
+const ALIGNMENT = constant('CONTROL_ALIGNMENT')
+const DESCRIPTOR_BYTES = 4
+/** Lengths above are no sizes that a system call can be told (socklen_t). */
+const LENGTH_MAX = 0x7fffffff
+
+const aligned = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT
+
+/**
+ * Bytes of a control message with `length` bytes of data, without padding behind it.
+ * @param length  0 … 2147483631 bytes
+ * @see cmsg(3)
+ */
+export function CMSG_LEN(length: number): number {
+  return HEADER + wholeNumber('length', length, 0, LENGTH_MAX - HEADER)
+}
+
+/**
+ * Bytes that a control message with `length` bytes of data takes among others, padding included: what an
+ * `ancillarySize` is made of. For n descriptors it is `CMSG_SPACE(4 * n)`; it admits more where the padding has room.
+ * @param length  0 … 2147483624 bytes
+ * @see cmsg(3)
+ */
+export function CMSG_SPACE(length: number): number {
+  return HEADER + aligned(wholeNumber('length', length, 0, LENGTH_MAX - HEADER - ALIGNMENT))
+}
+
+/** Checked control messages of one message, not placed anywhere yet. */
+export interface Controls {
+  /** Level and type of each. */
+  readonly kinds: number[]
+  readonly data: Uint8Array[]
+  /** Descriptors in all of them. */
+  readonly descriptors: number
+  /** Bytes they take. */
+  readonly space: number
+}
+
+/**
+ * Checks control messages; runs the caller's iterators, so nothing may be in the exchange yet.
+ * @throws {TypeError | RangeError} something is no control message, descriptors are not whole, or they are too many
+ */
+export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
+  const iterable = ancillary as Iterable<unknown> | null
+  if (
+    typeof ancillary !== 'object' ||
+    typeof iterable?.[Symbol.iterator] !== 'function' ||
+    ArrayBuffer.isView(ancillary)
+  ) {
+    throw new TypeError(`${name}: an iterable of [level, type, data], not ${shown(ancillary)}`)
+  }
+  const kinds: number[] = []
+  const data: Uint8Array[] = []
+  let descriptors = 0
+  let space = 0
+  for (const message of iterable) {
+    const place = `${name}[${data.length}]`
+    if (!Array.isArray(message) || message.length !== 3) {
+      const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
+      throw new TypeError(`${place}: [level, type, data], not ${came}`)
+    }
+    const bytes = asBytes(message[2])
+    const level = signed(`${place} level`, message[0])
+    const type = signed(`${place} type`, message[1])
+    if (bytes === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
+    if (level === SOL_SOCKET && type === SCM_RIGHTS) {
+      if (bytes.byteLength % DESCRIPTOR_BYTES !== 0) {
+        throw new RangeError(`${place} data: whole descriptors of 4 bytes each, not ${bytes.byteLength} bytes`)
+      }
+      descriptors += bytes.byteLength / DESCRIPTOR_BYTES
+    }
+    space += HEADER + aligned(bytes.byteLength)
+    if (descriptors > DESCRIPTORS_PER_MESSAGE_MAX) {
+      throw new RangeError(
+        `${name}: at most ${DESCRIPTORS_PER_MESSAGE_MAX} descriptors go with one message, not ${descriptors}; send the others with another`,
+      )
+    }
+    if (space > ANCILLARY_BYTES_MAX) {
+      throw new RangeError(`${name}: at most ${ANCILLARY_BYTES_MAX} bytes of control messages, not ${space}`)
+    }
+    kinds.push(level, type)
+    data.push(bytes)
+  }
+  return { kinds, data, descriptors, space }
+}
+
+function signed(name: string, value: unknown): number {
+  if (typeof value === 'number' && (value | 0) === value) return value
+  if (typeof value !== 'number') {
+    const missing = value === undefined ? '; does this platform have the constant?' : ''
+    throw new TypeError(`${name}: a number, not ${shown(value)}${missing}`)
+  }
+  throw new RangeError(`${name}: a 32-bit whole number, not ${value}`)
+}
+
+/**
+ * Puts control messages where the native floor expects them: data in `control` from `at` on, numbers in `index` from
+ * entry `first` on.
+ */
+export function placeControls(
+  { kinds, data }: Controls,
+  control: Uint8Array,
+  index: Int32Array,
+  at = 0,
+  first = 0,
+): void {
+  let start = at
+  for (let i = 0; i < data.length; i++) {
+    const bytes = data[i] as Uint8Array
+    const entry = 4 * (first + i)
+    index[entry] = kinds[2 * i] as number
+    index[entry + 1] = kinds[2 * i + 1] as number
+    index[entry + 3] = bytes.byteLength
+    control.set(bytes, start + HEADER)
+    start += HEADER + aligned(bytes.byteLength)
+  }
+}
+
+/** Copies `count` received control messages out, from entry `first` of the index on. */
+export function readControls(
+  control: Uint8Array,
+  index: Int32Array,
+  count: number,
+  first = 0,
+): ReceivedControlMessage[] {
+  const messages: ReceivedControlMessage[] = []
+  for (let entry = 4 * first; entry < 4 * (first + count); entry += 4) {
+    const start = index[entry + 2] as number
+    const length = index[entry + 3] as number
+    const data = Buffer.allocUnsafe(length)
+    for (let i = 0; i < length; i++) data[i] = control[start + i] as number
+    messages.push([index[entry] as number, index[entry + 1] as number, data])
+  }
+  return messages
+}
+
+/** Closes every descriptor among received control messages: what is left to do when they cannot be given to the caller. */
+export function closeReceived(control: Uint8Array, index: Int32Array, count: number, first = 0): void {
+  const open: number[] = []
+  const bytes = Buffer.from(control.buffer, control.byteOffset, control.byteLength)
+  for (let entry = 4 * first; entry < 4 * (first + count); entry += 4) {
+    const start = index[entry + 2] as number
+    const length = index[entry + 3] as number
+    if (carriesDescriptors(index[entry] as number, index[entry + 1] as number)) {
+      for (const descriptor of descriptorsOf(bytes.subarray(start, start + length))) open.push(descriptor)
+    }
+  }
+  closeMany(Int32Array.from(open))
+}
+
+/** Whether a received control message of this kind brings descriptors that somebody must close. */
+export function carriesDescriptors(level: number, type: number): boolean {
+  return level === SOL_SOCKET && (type === SCM_RIGHTS || (type === SCM_PIDFD && SCM_PIDFD !== undefined))
+}
+
+/** The whole descriptor numbers in the data of a control message; a part of one at its end is none. */
+export function descriptorsOf(data: Uint8Array): number[] {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  const count = Math.floor(data.byteLength / DESCRIPTOR_BYTES)
+  return Array.from({ length: count }, (_, i) => view.getInt32(DESCRIPTOR_BYTES * i, LITTLE_ENDIAN)).filter(
+    (descriptor) => descriptor >= 0,
+  )
+}

@@ -1,0 +1,63 @@
+import { shown } from '../arguments.js'
+import type { ControlMessage } from './ancillary.js'
+import { asBytes } from './buffers.js'
+
+/** One kind of control message: its numbers, and how a value stands in its bytes. */
+export interface Codec<Value, Given = Value> {
+  /** The whole control message for {@link sendmsg}: `[level, type, data]`. */
+  (value: Given): ControlMessage
+  readonly level: number
+  readonly type: number
+  /** The data of a control message. */
+  encode(value: Given): Buffer
+  /** The value in the data of a control message. @throws {RangeError} the data is of another size: it was cut off, say */
+  decode(data: Uint8Array): Value
+  /** The first whole one of this kind among received control messages, or `undefined`; one that was cut off is none. */
+  from(ancillary: Iterable<ControlMessage>): Value | undefined
+}
+
+interface Definition<Value, Given> {
+  /** As in `IP_PKTINFO`, for errors. */
+  constant: string
+  level: number
+  type: number
+  /** The type under which it is received, where that is another one. */
+  receivedType?: number
+  /** Sizes in bytes that the data may have. */
+  sizes: (length: number) => boolean
+  encode(value: Given): Buffer
+  decode(data: Buffer): Value
+}
+
+/** Makes a codec of a definition; one for a type that this platform lacks refuses to send and finds nothing. */
+export function defineCodec<Value, Given = Value>(definition: Definition<Value, Given>): Codec<Value, Given> {
+  const { constant, level, type } = definition
+  const receivedType = definition.receivedType ?? type
+  const decode = (data: Uint8Array): Value => {
+    const bytes = asBytes(data)
+    if (bytes === null) throw new TypeError(`data: the bytes of a control message, not ${shown(data)}`)
+    if (!definition.sizes(bytes.byteLength)) {
+      throw new RangeError(`data: the bytes of one ${constant}, not ${bytes.byteLength} bytes; was it cut off?`)
+    }
+    return definition.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  }
+  const message = (value: Given): ControlMessage => {
+    if (level === undefined || type === undefined) throw new TypeError(`${constant}: this platform has none`)
+    return [level, type, definition.encode(value)]
+  }
+  const from = (ancillary: Iterable<ControlMessage>): Value | undefined => {
+    for (const data of dataOf(ancillary, level, receivedType)) {
+      if (definition.sizes(data.byteLength)) return decode(data)
+    }
+    return undefined
+  }
+  return Object.assign(message, { level, type, encode: definition.encode, decode, from })
+}
+
+/** The data of all control messages of one kind. */
+export function* dataOf(ancillary: Iterable<ControlMessage>, level: number, type: number): Generator<Uint8Array> {
+  for (const [itsLevel, itsType, data] of ancillary) {
+    const bytes = itsLevel === level && itsType === type ? asBytes(data) : null
+    if (bytes !== null) yield bytes
+  }
+}

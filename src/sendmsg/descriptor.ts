@@ -1,0 +1,116 @@
+import { wholeNumber } from '../arguments.js'
+import { errnoOf, SyscallError } from '../errors.js'
+import * as native from '../syscalls/descriptor.js'
+import { type ControlMessage, carriesDescriptors, descriptorsOf } from './ancillary.js'
+import { asBytes } from './buffers.js'
+import { rights } from './codecs-socket.js'
+import { forget } from './readiness.js'
+import { type DescriptorLike, descriptorOf } from './socket-argument.js'
+
+/** What is told of a descriptor that nobody can close any more. */
+interface Trace {
+  fd: number
+  stack: string | undefined
+}
+
+const leaks = new FinalizationRegistry<Trace>(({ fd, stack }) => {
+  process.emitWarning(`descriptor ${fd} was never closed: its Descriptor is gone, and it stays open`, {
+    type: 'DescriptorLeakWarning',
+    code: 'HANDOVER_DESCRIPTOR_LEAK',
+    detail: stack ?? 'Set Descriptor.traceLeaks = true to see where it was made.',
+  })
+})
+
+/**
+ * Owns one descriptor: closes it once, by `close()` or at the end of a `using` block. One that is forgotten while open
+ * is reported with a warning (HANDOVER_DESCRIPTOR_LEAK) and not closed, as its number may be in use elsewhere by then.
+ */
+export class Descriptor {
+  /** Whether warnings of leaks say where the descriptor was made. Costs a stack trace each. Default false. */
+  static traceLeaks = false
+
+  #fd: number
+
+  /**
+   * Takes a descriptor: nobody else closes it from now on.
+   * @throws {TypeError | RangeError} it is no number from 0
+   */
+  constructor(fd: number) {
+    this.#fd = wholeNumber('fd', fd, 0, 0x7fffffff)
+    const stack = Descriptor.traceLeaks ? new Error('made here').stack : undefined
+    leaks.register(this, { fd, stack }, this)
+  }
+
+  /** The number, borrowed; -1 once it is closed or released. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /** Gives the number to the caller, who closes it from now on. @throws {SyscallError} EBADF: closed or released already */
+  release(): number {
+    const fd = this.#fd
+    if (fd < 0) throw new SyscallError(errnoOf('EBADF'), 'release')
+    this.#fd = -1
+    leaks.unregister(this)
+    return fd
+  }
+
+  /**
+   * Closes it; who waits for it gets ECANCELED. Closing twice does nothing.
+   * @throws {SyscallError} EBADF: somebody else has closed the number
+   * @see close(2)
+   */
+  close(): void {
+    if (this.#fd >= 0) close(this.release())
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/**
+ * Closes a descriptor. Takes it; who waits for it gets ECANCELED.
+ * @param descriptor  a number, or an object whose `close` is called
+ * @throws {TypeError | RangeError} a wrong argument
+ * @throws {SyscallError} EBADF: it was not open, which is a bug of the caller
+ * @see close(2)
+ */
+export function close(descriptor: number | Descriptor): void {
+  if (descriptor instanceof Descriptor) return descriptor.close()
+  const fd = descriptorOf('descriptor', descriptor, 'close')
+  forget(fd)
+  native.close(fd, close)
+}
+
+/**
+ * Duplicates a descriptor, close-on-exec. Borrows the first, gives the second.
+ * @throws {TypeError | RangeError} a wrong argument
+ * @throws {SyscallError} EBADF, EMFILE
+ * @see fcntl(2), F_DUPFD_CLOEXEC
+ */
+export function dup(descriptor: DescriptorLike): Descriptor {
+  return new Descriptor(native.dup(descriptorOf('descriptor', descriptor, 'fcntl'), dup))
+}
+
+/**
+ * The descriptors of received control messages (SCM_RIGHTS), each with an owner. Takes the numbers: use them no more.
+ * @see unix(7)
+ */
+export function takeDescriptors(ancillary: Iterable<ControlMessage>): Descriptor[] {
+  return rights.from(ancillary).map((fd) => new Descriptor(fd))
+}
+
+/**
+ * Closes every descriptor among received control messages (SCM_RIGHTS, SCM_PIDFD): for a receiver that does not want
+ * them. Takes them.
+ * @returns how many there were
+ */
+export function closeDescriptors(ancillary: Iterable<ControlMessage>): number {
+  const open: number[] = []
+  for (const [level, type, data] of ancillary) {
+    if (carriesDescriptors(level, type)) open.push(...descriptorsOf(asBytes(data) as Uint8Array))
+  }
+  native.closeMany(Int32Array.from(open))
+  return open.length
+}

@@ -1,0 +1,33 @@
+/**
+ * Memory to receive into. Nobody knows beforehand how long a message is: large room is kept from one receive to the
+ * next, and short messages are copied out of it, so that they cost what they are long.
+ */
+
+/** Room up to this many bytes comes from Buffer's pool and is given away as it is. */
+const POOLED_MAX = 1024
+/** Larger room than this is not kept. */
+const KEPT_MAX = 4 * 1024 * 1024
+
+let spare: Buffer = Buffer.alloc(0)
+
+/**
+ * Room for `size` bytes.
+ * @param zeroed  the kernel may say that it received bytes and not write them: what was there before must not show
+ */
+export function roomFor(size: number, zeroed: boolean): Buffer {
+  if (zeroed) return Buffer.alloc(size)
+  if (size <= POOLED_MAX) return Buffer.allocUnsafe(size)
+  if (spare.length === size) return spare
+  if (size > KEPT_MAX) return Buffer.allocUnsafeSlow(size)
+  if (spare.length < size) spare = Buffer.allocUnsafeSlow(size)
+  return spare.length === size ? spare : spare.subarray(0, size)
+}
+
+/** The first `used` bytes of room from {@link roomFor}, for the caller to keep. */
+export function trimmed(room: Buffer, used: number): Buffer {
+  if (used === room.length && room.buffer !== spare.buffer) return room
+  const kept = room.buffer === spare.buffer ? spare.length : room.length
+  if (room.length > POOLED_MAX && used < kept / 2) return Buffer.from(room.subarray(0, used))
+  if (room.buffer === spare.buffer) spare = Buffer.alloc(0)
+  return used < room.length ? room.subarray(0, used) : room
+}
