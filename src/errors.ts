@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
 /** What a loop does about an error: the word it switches on. */
@@ -5,42 +6,102 @@ export type Disposition = 'retry' | 'wait' | 'shed' | 'close' | 'bug'
 
 type Row = { hint: string; disposition: Disposition }
 
-/** System errors that someone can do something about. Others keep their name or number and mean 'close'. */
+/**
+ * System errors that someone can do something about, by code, or by code and call where the call tells more. Others keep
+ * their name or number and mean 'close'.
+ */
 const SYSTEM: Record<string, Row> = {
   EACCES: {
     hint: 'Ports below 1024 and foreign directories need rights: take a higher port or another path.',
     disposition: 'close',
   },
+  'EACCES sendmsg': {
+    hint: 'Broadcasting needs the option SO_BROADCAST; a UNIX path needs the right to write to it.',
+    disposition: 'close',
+  },
   EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
   EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
+  EAFNOSUPPORT: { hint: 'Socket and address are of different families, or this system lacks one.', disposition: 'bug' },
   EAGAIN: { hint: 'Wait until the descriptor is ready and try again.', disposition: 'wait' },
+  EALREADY: { hint: 'The socket is being connected already: wait until it is writable.', disposition: 'wait' },
   EBADF: { hint: 'The descriptor is not open in this process: look for an earlier close.', disposition: 'bug' },
+  'EBADF sendmsg': {
+    hint: 'The socket, or a descriptor to be sent, is not open in this process: look for an earlier close.',
+    disposition: 'bug',
+  },
   ECONNREFUSED: { hint: 'Nobody listens at this address.', disposition: 'close' },
   ECONNRESET: { hint: 'The peer is gone.', disposition: 'close' },
   ECANCELED: { hint: 'The supervisor is being stopped.', disposition: 'close' },
+  'ECANCELED poll': { hint: 'The descriptor was closed while it was waited for.', disposition: 'close' },
   EDESTADDRREQ: {
     hint: 'Say where to listen: serve(server, { port }), or open ports with the option `listen` of the supervisor.',
     disposition: 'close',
   },
+  'EDESTADDRREQ sendmsg': { hint: 'Give an address, or connect the socket first.', disposition: 'bug' },
+  EEXIST: {
+    hint: 'A net.Socket or another watcher of this thread has the descriptor: wait for a dup of it.',
+    disposition: 'bug',
+  },
+  EHOSTUNREACH: { hint: 'No route leads to this host.', disposition: 'close' },
+  EINPROGRESS: { hint: 'Wait until the socket is writable, then read SO_ERROR.', disposition: 'wait' },
   EINVAL: { hint: 'The kernel refuses the arguments of this call.', disposition: 'bug' },
+  'EINVAL accept': { hint: 'The socket does not listen: call listen first.', disposition: 'bug' },
+  EISCONN: { hint: 'The socket is connected: leave the address out.', disposition: 'bug' },
   EMFILE: { hint: 'This process is at its descriptor limit: raise it with `ulimit -n`.', disposition: 'shed' },
+  EMSGSIZE: { hint: 'The message is larger than this socket sends in one: make it smaller.', disposition: 'bug' },
   ENAMETOOLONG: { hint: 'Use a shorter socket path.', disposition: 'close' },
+  ENETUNREACH: { hint: 'No route leads to this network.', disposition: 'close' },
   ENFILE: { hint: 'The system is at its descriptor limit: raise fs.file-max.', disposition: 'shed' },
   ENOBUFS: { hint: 'The kernel is short of buffers: try again later.', disposition: 'shed' },
+  'ENOBUFS sendmsg': {
+    hint: 'Buffers are full, or the control messages larger than net.core.optmem_max: try again, or send fewer.',
+    disposition: 'shed',
+  },
+  ENODATA: { hint: 'The socket has no such thing to tell, or not yet.', disposition: 'close' },
   ENOENT: { hint: 'Create the directory first, or correct the path.', disposition: 'close' },
   ENOMEM: { hint: 'The kernel is short of memory: try again later.', disposition: 'shed' },
+  ENOPROTOOPT: { hint: 'Sockets of this kind do not have this option.', disposition: 'bug' },
   ENOSYS: { hint: 'This runtime has no event loop to watch descriptors with.', disposition: 'close' },
+  ENOTCONN: { hint: 'The socket is not connected, or its peer has gone.', disposition: 'close' },
   ENOTSOCK: { hint: 'The descriptor is no socket.', disposition: 'bug' },
+  EOPNOTSUPP: { hint: 'Sockets of this kind cannot do this, or not with these flags.', disposition: 'bug' },
+  EPERM: { hint: 'The system forbids it to this user.', disposition: 'close' },
+  'EPERM sendmsg': {
+    hint: 'Only a privileged process may send credentials that are not its own; a firewall can forbid it too.',
+    disposition: 'close',
+  },
+  'EPERM uv_poll_init': {
+    hint: 'A regular file is always ready: only sockets, pipes and the like can be waited for.',
+    disposition: 'bug',
+  },
   EPIPE: { hint: 'The peer is gone.', disposition: 'close' },
+  EPROTONOSUPPORT: { hint: 'This family has no such type or protocol.', disposition: 'bug' },
+  EPROTOTYPE: { hint: 'The socket at this address is of another type.', disposition: 'bug' },
+  ESOCKTNOSUPPORT: { hint: 'This family has no sockets of this type.', disposition: 'bug' },
   ETOOMANYREFS: {
     hint: 'Too many descriptors of this user are in flight: try again when the peer has read.',
     disposition: 'retry',
   },
 }
 
-/** Names that the runtime's own table lacks, by number, on Linux. */
+/** What errors mean whose names or meanings the runtime's own table lacks, and that sockets can give. */
+const MISSING_TEXTS: Record<string, string> = {
+  EBADMSG: 'bad message',
+  EDOM: 'value out of range',
+  EINPROGRESS: 'operation now in progress',
+  ENETRESET: 'connection dropped by network',
+  ENOMSG: 'no message of this type',
+  ETIME: 'timer expired',
+  ETOOMANYREFS: 'too many references: cannot splice',
+}
+
+/** Their names by number; Node's own list of numbers lacks one of them. */
 const MISSING_NAMES: ReadonlyMap<number, [string, string]> = new Map(
-  process.platform === 'linux' ? [[-109, ['ETOOMANYREFS', 'too many references: cannot splice']]] : [],
+  Object.entries(MISSING_TEXTS).flatMap(([name, text]): [number, [string, string]][] => {
+    const known = (constants.errno as Record<string, number>)[name]
+    const number = known ?? (name === 'ETOOMANYREFS' && process.platform === 'linux' ? 109 : undefined)
+    return number === undefined ? [] : [[-number, [name, text]]]
+  }),
 )
 
 const names = getSystemErrorMap()
@@ -49,12 +110,15 @@ function named(errno: number): [string, string] {
   return names.get(errno) ?? MISSING_NAMES.get(errno) ?? [`UNKNOWN_ERRNO_${-errno}`, `unknown system error ${-errno}`]
 }
 
-/** The number of a named system error on this platform, negative, e.g. `errnoOf('EAGAIN')` is -11 on Linux. */
+/**
+ * The number of a named system error on this platform, negative, e.g. `errnoOf('EAGAIN')` is -11 on Linux.
+ * @throws {TypeError} no error has this name: a bug of the caller
+ */
 export function errnoOf(code: string): number {
   for (const table of [names, MISSING_NAMES]) {
     for (const [errno, [name]] of table) if (name === code) return errno
   }
-  return Number.NaN
+  throw new TypeError(`code: the name of a system error, not ${code}`)
 }
 
 /** What to do about a negative errno. Numbers the table does not know mean 'close'. */
@@ -83,11 +147,18 @@ export class SyscallError extends Error {
     this.code = code
     this.errno = errno
     this.syscall = syscall
-    this.hint = SYSTEM[code]?.hint ?? ''
+    // Many messages fail for the reasons that one does.
+    this.hint = (SYSTEM[`${code} ${syscall.replace('mmsg', 'msg')}`] ?? SYSTEM[code])?.hint ?? ''
     if (where.address !== undefined) this.address = where.address
     if (where.port !== undefined) this.port = where.port
   }
 }
+
+/** The hints of system errors, by code, or by code and call; for documents and tests. */
+export const systemHints: readonly [key: string, hint: string][] = Object.entries(SYSTEM).map(([key, { hint }]) => [
+  key,
+  hint,
+])
 
 /** Every error of the project that is not a system error, by its code, with what to do about it. */
 const HANDOVER = {

@@ -1,6 +1,6 @@
 /** Every program of examples/ runs and does what its first lines say. */
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { get } from '../support/client.js'
@@ -14,7 +14,10 @@ const PORT = /listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/
 test('every example is run here', () => {
   assert.deepEqual(readdirSync(join(root, 'examples')).sort(), [
     'by-address.mjs',
+    'copy-descriptor.mjs',
     'http-server.mjs',
+    'notify-socket.mjs',
+    'send-and-receive.mjs',
     'serve.mjs',
     'supervisor.mjs',
   ])
@@ -49,4 +52,32 @@ test('supervisor: serves, and stops when asked to', async (t) => {
   run.child.kill('SIGTERM')
   assert.equal(await run.ended, 0)
   assert.match(run.stdout(), /served 1 connections\n$/)
+})
+
+test('send-and-receive: what one side gathers the other scatters', async (t) => {
+  const run = command(t, process.execPath, [example('send-and-receive.mjs')])
+  assert.equal(await run.ended, 0)
+  assert.match(run.stdout(), /the server received "a longer line"/)
+  assert.match(run.stdout(), /the client received "A LONGER LINE"\n$/)
+})
+
+test('copy-descriptor: the child reads what it has no path of', async (t) => {
+  const run = command(t, process.execPath, [example('copy-descriptor.mjs')])
+  assert.equal(await run.ended, 0)
+  assert.match(run.stdout(), /the parent sent 1 byte and descriptor \d+\n/)
+  assert.match(run.stdout(), /the child received "!" and descriptor \d+, which begins with "\/\/ Copies/)
+})
+
+test('notify-socket: the service is known by the kernel’s word, and its descriptor is kept', async (t) => {
+  const run = command(t, process.execPath, [example('notify-socket.mjs')])
+  assert.equal(await run.ended, 0)
+  assert.equal(
+    run.stdout(),
+    [
+      'the service says {"READY":"1","STATUS":"Serving nobody yet"}',
+      'the service says {"FDSTORE":"1","FDNAME":"state"}',
+      `kept as state: a file of ${statSync(example('notify-socket.mjs')).size} bytes`,
+      'the service says {"STOPPING":"1"}\n',
+    ].join('\n'),
+  )
 })

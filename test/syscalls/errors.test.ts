@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
+import { join } from 'node:path'
 import test from 'node:test'
-import { dispositionOf, errnoOf, HandoverError, handoverErrorCodes, SyscallError } from '../../src/errors.js'
+import {
+  dispositionOf,
+  errnoOf,
+  HandoverError,
+  handoverErrorCodes,
+  SyscallError,
+  systemHints,
+} from '../../src/errors.js'
 import { close, dup } from '../../src/syscalls/descriptor.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
+import { root } from '../support/paths.js'
 
 test('a system error has the shape of Node’s own', async () => {
   const theirs = await new Promise<NodeJS.ErrnoException>((resolve) =>
@@ -46,4 +56,15 @@ test('what is made is close-on-exec', (t) => {
   const copy = dup(pair[0])
   for (const descriptor of [...pair, copy]) assert.ok(isCloseOnExec(descriptor))
   for (const descriptor of [...pair, copy]) close(descriptor)
+})
+
+test('the page on errors has exactly the hints of the code', () => {
+  const page = readFileSync(join(root, 'docs/errors.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `(E[A-Z]+)`(?: in (\w+))? +\| (.*?) +\|$/gm)]
+  const documented = rows.map(([, code, call, hint]) => [call === undefined ? code : `${code} ${call}`, hint])
+  assert.deepEqual(documented, systemHints)
+})
+
+test('the name of an error that does not exist is a bug of the caller', () => {
+  assert.throws(() => errnoOf('ENOSUCH'), { name: 'TypeError', message: /^code: .*ENOSUCH/ })
 })
