@@ -1,5 +1,5 @@
 {
-  "variables": { "werror%": 0 },
+  "variables": { "werror%": 0, "sanitize%": 0 },
   "targets": [
     {
       "target_name": "handover",
@@ -10,7 +10,13 @@
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "xcode_settings": { "OTHER_CFLAGS": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"] },
-      "conditions": [["werror==1", { "cflags": ["-Werror"], "xcode_settings": { "OTHER_CFLAGS": ["-Werror"] } }]]
+      "conditions": [
+        ["werror==1", { "cflags": ["-Werror"], "xcode_settings": { "OTHER_CFLAGS": ["-Werror"] } }],
+        ["sanitize==1", {
+          "cflags": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }]
+      ]
     }
   ]
 }

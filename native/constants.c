@@ -6,13 +6,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/time.h>
 #include <uv.h>
 
 /* Linux had these before the C library's headers did. */
 #ifdef __linux__
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 4
-#endif
 #ifndef SO_PASSPIDFD
 #define SO_PASSPIDFD 76
 #define SO_PEERPIDFD 77
@@ -39,6 +37,7 @@ static void add_layout(napi_env env, napi_value constants) {
   NUMBER(CONTROL_BYTES_MAX);
   NUMBER(CONTROL_MESSAGES_MAX);
   NUMBER(PARTS_PER_MESSAGE_MAX);
+  add(env, constants, "TIMEVAL_BYTES", sizeof(struct timeval));
   add(env, constants, "EXCHANGE_ADDRESS", offsetof(exchange, address));
   add(env, constants, "EXCHANGE_INDEX", offsetof(exchange, index));
   add(env, constants, "EXCHANGE_CONTROL", offsetof(exchange, control));
@@ -71,7 +70,7 @@ void handover_constants(napi_env env, napi_value constants) {
 #ifdef __linux__
   NUMBER(AF_NETLINK); NUMBER(AF_PACKET); NUMBER(AF_VSOCK);
   NUMBER(SOCK_CLOEXEC); NUMBER(SOCK_NONBLOCK);
-  NUMBER(MSG_PROXY); NUMBER(MSG_FIN); NUMBER(MSG_SYN); NUMBER(MSG_CONFIRM); NUMBER(MSG_RST); NUMBER(MSG_ERRQUEUE);
+  NUMBER(MSG_PROXY); NUMBER(MSG_TRYHARD); NUMBER(MSG_FIN); NUMBER(MSG_SYN); NUMBER(MSG_CONFIRM); NUMBER(MSG_RST); NUMBER(MSG_ERRQUEUE);
   NUMBER(MSG_MORE); NUMBER(MSG_WAITFORONE); NUMBER(MSG_BATCH); NUMBER(MSG_ZEROCOPY); NUMBER(MSG_FASTOPEN);
   NUMBER(MSG_CMSG_CLOEXEC);
   NUMBER(SCM_CREDENTIALS); NUMBER(SCM_PIDFD); NUMBER(SCM_TIMESTAMPNS); NUMBER(SCM_TIMESTAMPING);

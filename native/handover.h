@@ -19,6 +19,11 @@
 /* The kernel's own bound on descriptors in one message (SCM_MAX_FD); 254 give EINVAL. */
 #define DESCRIPTORS_PER_MESSAGE_MAX 253
 
+/* Linux had it before the C library's headers did. */
+#if defined(__linux__) && !defined(SCM_PIDFD)
+#define SCM_PIDFD 4
+#endif
+
 /* Buffers in one message (UIO_MAXIOV, IOV_MAX). */
 #define PARTS_PER_MESSAGE_MAX 1024
 
@@ -114,6 +119,7 @@ napi_value handover_sendmsg(napi_env, napi_callback_info);
 napi_value handover_recvmsg(napi_env, napi_callback_info);
 napi_value handover_sendmmsg(napi_env, napi_callback_info);
 napi_value handover_recvmmsg(napi_env, napi_callback_info);
+napi_value handover_close_listed(napi_env, napi_callback_info);
 napi_value handover_watch_open(napi_env, napi_callback_info);
 napi_value handover_watch_update(napi_env, napi_callback_info);
 napi_value handover_watch_ref(napi_env, napi_callback_info);

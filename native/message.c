@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
@@ -46,6 +47,38 @@ static void mark_close_on_exec(const uint8_t *control, const control_entry *entr
       fcntl(descriptor, F_SETFD, FD_CLOEXEC);
     }
   }
+}
+
+/* A control message that brings descriptors; each stands as an int in its data. */
+static bool brings_descriptors(const control_entry *entry) {
+#ifdef __linux__
+  if (entry->level == SOL_SOCKET && entry->type == SCM_PIDFD) return true;
+#endif
+  return entry->level == SOL_SOCKET && entry->type == SCM_RIGHTS;
+}
+
+/*
+ * closeListed(control, index, count) -> 0: closes every descriptor in the first `count` control messages of the index.
+ * It needs no more stack of JavaScript's than the receive did, so that it works where that overflowed.
+ */
+napi_value handover_close_listed(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  view control = {0}, index = {0};
+  if (arguments(env, info, 3, argv) < 0 || !view_argument(env, argv[0], napi_uint8_array, &control) ||
+      !view_argument(env, argv[1], napi_int32_array, &index))
+    return result(env, -EINVAL);
+  int32_t count = int_argument(env, argv[2]);
+  if (!within(0, count, index.length / 4)) return result(env, -EINVAL);
+  const control_entry *entries = index.data;
+  for (int32_t i = 0; i < count; i++) {
+    if (!brings_descriptors(&entries[i]) || !within(entries[i].offset, entries[i].length, control.length)) continue;
+    for (size_t at = 0; at + sizeof(int) <= (size_t)entries[i].length; at += sizeof(int)) {
+      int descriptor;
+      memcpy(&descriptor, (uint8_t *)control.data + entries[i].offset + at, sizeof descriptor);
+      if (descriptor >= 0) close(descriptor);
+    }
+  }
+  return result(env, 0);
 }
 
 /*
@@ -214,8 +247,8 @@ napi_value handover_recvmmsg(napi_env env, napi_callback_info info) {
     return result(env, -EINVAL);
   int32_t count = int_argument(env, argv[2]), size = int_argument(env, argv[3]), capacity = int_argument(env, argv[5]);
   size_t listed = capacity < 0 ? 0 : (size_t)capacity / CMSG_SPACE(0) + 1;
-  if (count < 0 || size < 0 || capacity < 0 || (size_t)count * (size_t)size > bytes.length ||
-      (size_t)count * (size_t)capacity > control.length || (size_t)count * ADDRESS_BYTES > addresses.length ||
+  if (count < 0 || size < 0 || capacity < 0 || (uint64_t)count * (uint64_t)size > bytes.length ||
+      (uint64_t)count * (uint64_t)capacity > control.length || (size_t)count * ADDRESS_BYTES > addresses.length ||
       (size_t)count * 4 > rows.length || (size_t)count * listed > index.length / 4)
     return result(env, -EINVAL);
   many_header *messages = calloc((size_t)count + 1, sizeof *messages);

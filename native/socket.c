@@ -145,6 +145,7 @@ napi_value handover_peer_credentials(napi_env env, napi_callback_info info) {
   struct ucred peer;
   socklen_t length = sizeof peer;
   if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return result(env, -errno);
+  if (peer.uid == (uid_t)-1) return result(env, -ENOTCONN); /* nobody: it would pass for a user of that number */
   row[0] = peer.pid;
   row[1] = (int32_t)peer.uid;
   row[2] = (int32_t)peer.gid;

@@ -1,9 +1,12 @@
 // The packed tarball, installed as a user would, without any install script: types, imports and the command work.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { run } from './run.mjs'
+
+/** Programs that run by themselves and end. */
+const SENDMSG_EXAMPLES = /^(send-and-receive|copy-descriptor|notify-socket)\.mjs$/
 
 const folder = mkdtempSync(join(tmpdir(), 'handover-package-'))
 const hadPrebuilds = existsSync('prebuilds')
@@ -16,6 +19,10 @@ try {
   writeFileSync(
     join(folder, 'user.ts'),
     "import { Supervisor, serve, type Policy } from 'handover'\n" +
+      "import { recvmsg, rights, sendmsg, socketpair } from 'handover/sendmsg'\n" +
+      'const [left, right] = socketpair()\n' +
+      "sendmsg(left, [Buffer.from('x')], [rights([right])])\n" +
+      'export const received: number[] = rights.from(recvmsg(right, 1, 64)?.ancillary ?? [])\n' +
       'const policy: Policy = (connection, targets) => (connection.peer ? targets[0]?.id : undefined)\n' +
       "export const supervisor = new Supervisor({ script: '/x.js', workers: 2, policy })\nexport { serve }\n",
   )
@@ -31,6 +38,10 @@ try {
     join(folder, 'app.mjs'),
     "import http from 'node:http'\nhttp.createServer((_, r) => r.end('packed')).listen(0, '127.0.0.1')\n",
   )
+  for (const name of readdirSync('examples').filter((name) => SENDMSG_EXAMPLES.test(name))) {
+    copyFileSync(join('examples', name), join(folder, name))
+    run('node', [name], { cwd: folder })
+  }
   await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
   console.log('the packed tarball works')
 } finally {

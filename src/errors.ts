@@ -64,7 +64,7 @@ const SYSTEM: Record<string, Row> = {
   ENOSYS: { hint: 'This runtime has no event loop to watch descriptors with.', disposition: 'close' },
   ENOTCONN: { hint: 'The socket is not connected, or its peer has gone.', disposition: 'close' },
   ENOTSOCK: { hint: 'The descriptor is no socket.', disposition: 'bug' },
-  EOPNOTSUPP: { hint: 'Sockets of this kind cannot do this, or not with these flags.', disposition: 'bug' },
+  ENOTSUP: { hint: 'Sockets of this kind cannot do this, or not with these flags.', disposition: 'bug' },
   EPERM: { hint: 'The system forbids it to this user.', disposition: 'close' },
   'EPERM sendmsg': {
     hint: 'Only a privileged process may send credentials that are not its own; a firewall can forbid it too.',

@@ -61,6 +61,9 @@ export const BACKLOG_DEFAULT = 511
 /** Bytes of a UNIX socket path (sun_path less its terminator), the smaller of Linux's 108 and macOS's 104. */
 export const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103
 
+/** The same without the terminator, which the kernel can do without: sun_path is full then. */
+export const SUN_PATH_BYTES = SOCKET_PATH_MAX + 1
+
 /** Workers one supervisor may run. */
 export const WORKERS_MAX = 1024
 

@@ -3,7 +3,6 @@ import { shown, wholeNumber } from '../arguments.js'
 import { ANCILLARY_BYTES_MAX, DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
 import { SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET } from '../syscalls/constants.js'
-import { closeMany } from '../syscalls/descriptor.js'
 import { constant } from '../syscalls/kernel.js'
 import { asBytes, type Bytes } from './buffers.js'
 
@@ -52,39 +51,51 @@ export interface Controls {
 }
 
 /**
- * Checks control messages; runs the caller's iterators, so nothing may be in the exchange yet.
- * @throws {TypeError | RangeError} something is no control message, descriptors are not whole, or they are too many
+ * The control messages of an argument, one by one, each checked.
+ * @throws {TypeError | RangeError} something is no control message
  */
-export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
+export function* checked(
+  ancillary: unknown,
+  name = 'ancillary',
+): Generator<[level: number, type: number, data: Uint8Array]> {
   const iterable = ancillary as Iterable<unknown> | null
-  if (
-    typeof ancillary !== 'object' ||
-    typeof iterable?.[Symbol.iterator] !== 'function' ||
-    ArrayBuffer.isView(ancillary)
-  ) {
+  const usable = typeof ancillary === 'object' && typeof iterable?.[Symbol.iterator] === 'function'
+  if (!usable || ArrayBuffer.isView(ancillary)) {
     throw new TypeError(`${name}: an iterable of [level, type, data], not ${shown(ancillary)}`)
   }
-  const kinds: number[] = []
-  const data: Uint8Array[] = []
-  let descriptors = 0
-  let space = 0
-  for (const message of iterable) {
-    const place = `${name}[${data.length}]`
+  let count = 0
+  for (const message of iterable as Iterable<unknown>) {
+    const place = `${name}[${count++}]`
     if (!Array.isArray(message) || message.length !== 3) {
       const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
       throw new TypeError(`${place}: [level, type, data], not ${came}`)
     }
-    const bytes = asBytes(message[2])
     const level = signed(`${place} level`, message[0])
     const type = signed(`${place} type`, message[1])
-    if (bytes === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
+    const data = asBytes(message[2])
+    if (data === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
+    yield [level, type, data]
+  }
+}
+
+/**
+ * Checks control messages to be sent; runs the caller's iterators, so nothing may be in the exchange yet.
+ * @throws {TypeError | RangeError} something is no control message, descriptors are not whole, or they are too many
+ */
+export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
+  const kinds: number[] = []
+  const data: Uint8Array[] = []
+  let descriptors = 0
+  let space = 0
+  for (const [level, type, bytes] of checked(ancillary, name)) {
+    const length = bytes.byteLength
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {
-      if (bytes.byteLength % DESCRIPTOR_BYTES !== 0) {
-        throw new RangeError(`${place} data: whole descriptors of 4 bytes each, not ${bytes.byteLength} bytes`)
+      if (length % DESCRIPTOR_BYTES !== 0) {
+        throw new RangeError(`${name}[${data.length}] data: whole descriptors of 4 bytes each, not ${length} bytes`)
       }
-      descriptors += bytes.byteLength / DESCRIPTOR_BYTES
+      descriptors += length / DESCRIPTOR_BYTES
     }
-    space += HEADER + aligned(bytes.byteLength)
+    space += HEADER + aligned(length)
     if (descriptors > DESCRIPTORS_PER_MESSAGE_MAX) {
       throw new RangeError(
         `${name}: at most ${DESCRIPTORS_PER_MESSAGE_MAX} descriptors go with one message, not ${descriptors}; send the others with another`,
@@ -147,20 +158,6 @@ export function readControls(
     messages.push([index[entry] as number, index[entry + 1] as number, data])
   }
   return messages
-}
-
-/** Closes every descriptor among received control messages: what is left to do when they cannot be given to the caller. */
-export function closeReceived(control: Uint8Array, index: Int32Array, count: number, first = 0): void {
-  const open: number[] = []
-  const bytes = Buffer.from(control.buffer, control.byteOffset, control.byteLength)
-  for (let entry = 4 * first; entry < 4 * (first + count); entry += 4) {
-    const start = index[entry + 2] as number
-    const length = index[entry + 3] as number
-    if (carriesDescriptors(index[entry] as number, index[entry + 1] as number)) {
-      for (const descriptor of descriptorsOf(bytes.subarray(start, start + length))) open.push(descriptor)
-    }
-  }
-  closeMany(Int32Array.from(open))
 }
 
 /** Whether a received control message of this kind brings descriptors that somebody must close. */

@@ -4,8 +4,15 @@ import { SyscallError } from '../errors.js'
 import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
 import { IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
-import { type Address, type AddressLike, decodeSockaddr, encodeSockaddr } from '../syscalls/sockaddr.js'
-import { type Codec, defineCodec } from './codec.js'
+import {
+  type Address,
+  type AddressLike,
+  decodeSockaddr,
+  encodeSockaddr,
+  IPV4_BYTES,
+  IPV6_BYTES,
+} from '../syscalls/sockaddr.js'
+import { type Codec, defineCodec, fieldsOf } from './codec.js'
 
 /** Where an error comes from, by its number in the kernel. */
 const ORIGINS = ['none', 'local', 'icmp', 'icmp6', 'txstatus', 'zerocopy', 'txtime'] as const
@@ -31,34 +38,52 @@ export interface ExtendedError {
 
 const HEADER_BYTES = 16
 
-function errorCodec(constant: string, level: number, type: number): Codec<ExtendedError, Partial<GivenError>> {
+function errorCodec(
+  constant: string,
+  level: number,
+  type: number,
+  addressBytes: number,
+): Codec<ExtendedError, Partial<GivenError>> {
+  const size = HEADER_BYTES + addressBytes
   return defineCodec({
     constant,
     level,
     type,
-    sizes: (length) => length >= HEADER_BYTES,
-    encode,
+    sizes: (length) => length === size,
+    encode: (error: Partial<GivenError>) => encode(error, size),
     decode,
   })
 }
 
 type GivenError = Omit<ExtendedError, 'code' | 'offender'> & { offender: AddressLike | null }
 
-function encode(error: Partial<GivenError>): Buffer {
-  const { errno = 0, origin = 'none', icmpType = 0, icmpCode = 0, info = 0, data = 0, offender = null } = error
+function encode(error: Partial<GivenError>, size: number): Buffer {
+  const {
+    errno = 0,
+    origin = 'none',
+    icmpType = 0,
+    icmpCode = 0,
+    info = 0,
+    data = 0,
+    offender = null,
+  } = fieldsOf('error', error)
   const number = typeof origin === 'number' ? origin : ORIGINS.indexOf(origin)
   if (number < 0) throw new TypeError(`origin: one of ${ORIGINS.join(', ')} or a number, not ${shown(origin)}`)
-  const head = Buffer.alloc(HEADER_BYTES)
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength)
+  const bytes = Buffer.alloc(size)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   view.setUint32(0, -wholeNumber('errno', errno, -0xffff, 0), LITTLE_ENDIAN)
   view.setUint8(4, wholeNumber('origin', number, 0, 255))
   view.setUint8(5, wholeNumber('icmpType', icmpType, 0, 255))
   view.setUint8(6, wholeNumber('icmpCode', icmpCode, 0, 255))
   view.setUint32(8, wholeNumber('info', info, 0, 0xffffffff), LITTLE_ENDIAN)
   view.setUint32(12, wholeNumber('data', data, 0, 0xffffffff), LITTLE_ENDIAN)
-  if (offender === null) return head
-  const length = encodeSockaddr(offender, 'offender')
-  return Buffer.concat([head, exchange.address.subarray(0, length)])
+  if (offender !== null) {
+    const length = encodeSockaddr(offender, 'offender')
+    if (length > size - HEADER_BYTES)
+      throw new RangeError('offender: an address of the family of the socket, not another')
+    bytes.set(exchange.address.subarray(0, length), HEADER_BYTES)
+  }
+  return bytes
 }
 
 function decode(bytes: Buffer): ExtendedError {
@@ -77,19 +102,24 @@ function decode(bytes: Buffer): ExtendedError {
   }
 }
 
-/** The address behind the header; the kernel fills it with zeros, or family 0, where it knows none. */
+/** The address behind the header; its family is 0 where the kernel knows none. */
 function offenderIn(bytes: Buffer): Address | null {
-  const length = bytes.length - HEADER_BYTES
-  if (length < 2 || (bytes[HEADER_BYTES] === 0 && bytes[HEADER_BYTES + 1] === 0)) return null
-  return decodeSockaddr(bytes, HEADER_BYTES, length)
+  if (bytes[HEADER_BYTES] === 0 && bytes[HEADER_BYTES + 1] === 0) return null
+  return decodeSockaddr(bytes, HEADER_BYTES, bytes.length - HEADER_BYTES)
 }
 
 /** Errors of an IPv4 socket, IP_RECVERR (Linux): received with the flag MSG_ERRQUEUE. @see ip(7) */
-export const ipRecverr: Codec<ExtendedError, Partial<GivenError>> = errorCodec('IP_RECVERR', IPPROTO_IP, IP_RECVERR)
+export const ipRecverr: Codec<ExtendedError, Partial<GivenError>> = errorCodec(
+  'IP_RECVERR',
+  IPPROTO_IP,
+  IP_RECVERR,
+  IPV4_BYTES,
+)
 
 /** Errors of an IPv6 socket, IPV6_RECVERR (Linux): received with the flag MSG_ERRQUEUE. @see ipv6(7) */
 export const ipv6Recverr: Codec<ExtendedError, Partial<GivenError>> = errorCodec(
   'IPV6_RECVERR',
   IPPROTO_IPV6,
   IPV6_RECVERR,
+  IPV6_BYTES,
 )

@@ -1,5 +1,5 @@
 import { shown } from '../arguments.js'
-import type { ControlMessage } from './ancillary.js'
+import { type ControlMessage, checked } from './ancillary.js'
 import { asBytes } from './buffers.js'
 
 /** One kind of control message: its numbers, and how a value stands in its bytes. */
@@ -54,10 +54,13 @@ export function defineCodec<Value, Given = Value>(definition: Definition<Value, 
   return Object.assign(message, { level, type, encode: definition.encode, decode, from })
 }
 
+/** A value that has to be an object with fields. @throws {TypeError} it is none */
+export function fieldsOf<Value extends object>(name: string, value: Value): Value {
+  if (typeof value === 'object' && value !== null) return value
+  throw new TypeError(`${name}: an object, not ${shown(value)}`)
+}
+
 /** The data of all control messages of one kind. */
 export function* dataOf(ancillary: Iterable<ControlMessage>, level: number, type: number): Generator<Uint8Array> {
-  for (const [itsLevel, itsType, data] of ancillary) {
-    const bytes = itsLevel === level && itsType === type ? asBytes(data) : null
-    if (bytes !== null) yield bytes
-  }
+  for (const [itsLevel, itsType, data] of checked(ancillary)) if (itsLevel === level && itsType === type) yield data
 }

@@ -4,7 +4,7 @@ import { shown, wholeNumber } from '../arguments.js'
 import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
 import * as constants from '../syscalls/constants.js'
 import { kernel } from '../syscalls/kernel.js'
-import { type Codec, defineCodec } from './codec.js'
+import { type Codec, defineCodec, fieldsOf } from './codec.js'
 
 const { AF_INET, AF_INET6, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP } = constants
 const U32_MAX = 0xffffffff
@@ -19,17 +19,28 @@ interface NumberDefinition {
   receivedType?: number
   least: number
   most: number
-  /** Bytes it is sent in; it may be received in 1, 2 or 4. */
+  /** Bytes it is sent in. */
   size?: 2 | 4
+  /** Whether it is received in one byte: as TOS is everywhere, and TTL on macOS. */
+  shortened?: boolean
 }
 
-function numberCodec({ constant, level, type, receivedType, least, most, size = 4 }: NumberDefinition): Codec<number> {
+function numberCodec({
+  constant,
+  level,
+  type,
+  receivedType,
+  least,
+  most,
+  size = 4,
+  shortened = false,
+}: NumberDefinition): Codec<number> {
   return defineCodec<number>({
     constant,
     level,
     type,
     ...(receivedType === undefined ? {} : { receivedType }),
-    sizes: (length) => length === 1 || length === 2 || length === 4,
+    sizes: (length) => length === size || (shortened && length === 1),
     encode: (value) => {
       wholeNumber(constant, value, least, most)
       const data = Buffer.alloc(size)
@@ -50,7 +61,7 @@ export const ipTtl: Codec<number> = numberCodec({
   constant: 'IP_TTL',
   level: IPPROTO_IP,
   type: constants.IP_TTL,
-  ...(MACOS ? { receivedType: constants.IP_RECVTTL } : {}),
+  ...(MACOS ? { receivedType: constants.IP_RECVTTL, shortened: true } : {}),
   least: 1,
   most: 255,
 })
@@ -61,6 +72,7 @@ export const ipTos: Codec<number> = numberCodec({
   level: IPPROTO_IP,
   type: constants.IP_TOS,
   ...(MACOS ? { receivedType: constants.IP_RECVTOS } : {}),
+  shortened: true,
   least: 0,
   most: 255,
 })
@@ -118,7 +130,8 @@ export const ipPktinfo: Codec<IpPacketInfo, Partial<IpPacketInfo>> = defineCodec
   level: IPPROTO_IP,
   type: constants.IP_PKTINFO,
   sizes: (length) => length === 12,
-  encode: ({ interfaceIndex = 0, local = '0.0.0.0', destination = '0.0.0.0' }: Partial<IpPacketInfo>): Buffer => {
+  encode: (given: Partial<IpPacketInfo>): Buffer => {
+    const { interfaceIndex = 0, local = '0.0.0.0', destination = '0.0.0.0' } = fieldsOf('ipPktinfo', given)
     const data = Buffer.alloc(12)
     viewOf(data).setInt32(0, wholeNumber('interfaceIndex', interfaceIndex, 0, 0x7fffffff), LITTLE_ENDIAN)
     putAddress('local', local, AF_INET, data, 4)
@@ -146,7 +159,8 @@ export const ipv6Pktinfo: Codec<Ipv6PacketInfo, Partial<Ipv6PacketInfo>> = defin
   level: IPPROTO_IPV6,
   type: constants.IPV6_PKTINFO,
   sizes: (length) => length === 20,
-  encode: ({ interfaceIndex = 0, address = '::' }: Partial<Ipv6PacketInfo>): Buffer => {
+  encode: (given: Partial<Ipv6PacketInfo>): Buffer => {
+    const { interfaceIndex = 0, address = '::' } = fieldsOf('ipv6Pktinfo', given)
     const data = Buffer.alloc(20)
     putAddress('address', address, AF_INET6, data, 0)
     viewOf(data).setUint32(16, wholeNumber('interfaceIndex', interfaceIndex, 0, U32_MAX), LITTLE_ENDIAN)

@@ -10,8 +10,9 @@ import {
   SOL_SOCKET,
 } from '../syscalls/constants.js'
 import type { Credentials } from '../syscalls/credentials.js'
+import { constant } from '../syscalls/kernel.js'
 import { type ControlMessage, descriptorsOf } from './ancillary.js'
-import { type Codec, dataOf, defineCodec } from './codec.js'
+import { type Codec, dataOf, defineCodec, fieldsOf } from './codec.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
 
 const U32_MAX = 0xffffffff
@@ -67,7 +68,8 @@ export const credentials: Codec<Credentials, Partial<Credentials>> = defineCodec
   level: SOL_SOCKET,
   type: SCM_CREDENTIALS,
   sizes: (length) => length === 12,
-  encode: ({ pid, uid, gid }: Partial<Credentials>): Buffer => {
+  encode: (given: Partial<Credentials>): Buffer => {
+    const { pid, uid, gid } = fieldsOf('credentials', given)
     const data = Buffer.alloc(12)
     const view = viewOf(data)
     view.setUint32(0, wholeNumber('pid', pid ?? process.pid, 0, 0x7fffffff), LITTLE_ENDIAN)
@@ -102,13 +104,16 @@ export const pidfd: Codec<number> = defineCodec({
 
 const NANOSECONDS = 1_000_000_000n
 
-/** Seconds and a fraction of them, `unit` nanoseconds each, as two C longs; shorter longs are read, not written. */
+/** A struct timeval or timespec: two C longs, of 8 bytes each on 64-bit systems. */
+const TIME_BYTES = constant('TIMEVAL_BYTES')
+
+/** Seconds and a fraction of them, `unit` nanoseconds each; written for 64-bit systems only. */
 function timeCodec(constant: string, type: number, unit: bigint): Codec<bigint> {
   return defineCodec<bigint>({
     constant,
     level: SOL_SOCKET,
     type,
-    sizes: (length) => length === 16 || length === 8,
+    sizes: (length) => length === TIME_BYTES,
     encode: (time) => {
       if (typeof time !== 'bigint') throw new TypeError(`time: a bigint of nanoseconds, not ${shown(time)}`)
       if (time < 0n || time / NANOSECONDS > 0x7fffffffffffffffn || time % unit !== 0n) {

@@ -1,8 +1,7 @@
-import { wholeNumber } from '../arguments.js'
+import { shown, wholeNumber } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
 import * as native from '../syscalls/descriptor.js'
-import { type ControlMessage, carriesDescriptors, descriptorsOf } from './ancillary.js'
-import { asBytes } from './buffers.js'
+import { type ControlMessage, carriesDescriptors, checked, descriptorsOf } from './ancillary.js'
 import { rights } from './codecs-socket.js'
 import { forget } from './readiness.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
@@ -71,13 +70,16 @@ export class Descriptor {
 
 /**
  * Closes a descriptor. Takes it; who waits for it gets ECANCELED.
- * @param descriptor  a number, or an object whose `close` is called
+ * @param descriptor  a number, or a {@link Descriptor}; other objects close what they own by themselves
  * @throws {TypeError | RangeError} a wrong argument
  * @throws {SyscallError} EBADF: it was not open, which is a bug of the caller
  * @see close(2)
  */
 export function close(descriptor: number | Descriptor): void {
   if (descriptor instanceof Descriptor) return descriptor.close()
+  if (typeof descriptor !== 'number') {
+    throw new TypeError(`descriptor: a descriptor number or a Descriptor, not ${shown(descriptor)}`)
+  }
   const fd = descriptorOf('descriptor', descriptor, 'close')
   forget(fd)
   native.close(fd, close)
@@ -108,8 +110,8 @@ export function takeDescriptors(ancillary: Iterable<ControlMessage>): Descriptor
  */
 export function closeDescriptors(ancillary: Iterable<ControlMessage>): number {
   const open: number[] = []
-  for (const [level, type, data] of ancillary) {
-    if (carriesDescriptors(level, type)) open.push(...descriptorsOf(asBytes(data) as Uint8Array))
+  for (const [level, type, data] of checked(ancillary)) {
+    if (carriesDescriptors(level, type)) open.push(...descriptorsOf(data))
   }
   native.closeMany(Int32Array.from(open))
   return open.length

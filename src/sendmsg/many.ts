@@ -6,15 +6,7 @@ import * as exchange from '../syscalls/exchange.js'
 import { constant } from '../syscalls/kernel.js'
 import * as native from '../syscalls/message.js'
 import { type AddressLike, decodeSockaddr, encodeSockaddr } from '../syscalls/sockaddr.js'
-import {
-  CMSG_SPACE,
-  type ControlMessage,
-  type Controls,
-  closeReceived,
-  controlsOf,
-  placeControls,
-  readControls,
-} from './ancillary.js'
+import { CMSG_SPACE, type ControlMessage, type Controls, controlsOf, placeControls, readControls } from './ancillary.js'
 import { type Buffers, buffersOf } from './buffers.js'
 import { answeredFlags, type ReceivedMessage } from './receive.js'
 import { checkBytes, failure } from './send.js'
@@ -43,7 +35,7 @@ export interface Message {
  *   message meets is met again by the next call
  * @throws {TypeError | RangeError} a wrong argument, before any call
  * @throws {SyscallError} as {@link sendmsg}, for the first message: EBADF, ENOTSOCK, EPIPE, ECONNRESET, ENOTCONN,
- *   EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS, ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, EOPNOTSUPP,
+ *   EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS, ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, ENOTSUP,
  *   EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH, EHOSTUNREACH, ENOMEM
  * @see sendmmsg(2)
  */
@@ -119,7 +111,7 @@ function sendAll(
  * @returns at least one message, each as {@link recvmsg} gives it, or `null` when it would block. At the end of a
  *   stream every one of them is empty
  * @throws {TypeError | RangeError} a wrong argument, before any call
- * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, EOPNOTSUPP, ENOMEM, EHOSTUNREACH
+ * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, ENOTSUP, ENOMEM, EHOSTUNREACH
  * @see recvmmsg(2)
  */
 export function recvmmsg(
@@ -169,7 +161,7 @@ export function recvmmsg(
   } catch (error) {
     let listed = 0
     for (let i = 0; i < received; i++) listed += rows[RECEIVED_ROW * i + 3] as number
-    closeReceived(control, index, listed)
+    native.closeListed(control, index, listed)
     throw error
   }
 }

@@ -14,7 +14,7 @@ const OPTION_BYTES_MAX = 64 * 1024
  * By name the value has the type of the option: a flag is a boolean, SO_LINGER seconds or null, a time milliseconds.
  * Raw, by level and number, it is an integer, or with `size` the bytes, at most that many.
  * @throws {TypeError | RangeError} a wrong argument, or a name that this platform lacks
- * @throws {SyscallError} ENOPROTOOPT, EOPNOTSUPP, EINVAL, ENOTCONN, ENODATA, ERANGE, EBADF, ENOTSOCK
+ * @throws {SyscallError} ENOPROTOOPT, ENOTSUP, EINVAL, ENOTCONN, ENODATA, ERANGE, EBADF, ENOTSOCK
  * @see getsockopt(2), socket(7), ip(7), ipv6(7), tcp(7), udp(7)
  */
 export function getsockopt<Name extends SocketOptionName>(socket: DescriptorLike, name: Name): SocketOptionValues[Name]
@@ -43,7 +43,7 @@ export function getsockopt(
  * Sets a socket option. Borrows the descriptor. By name or raw, as {@link getsockopt}.
  * @param value  by name, the option's type; raw, an integer, or the bytes as the kernel takes them
  * @throws {TypeError | RangeError} a wrong argument, a name that this platform lacks, an option that is read only
- * @throws {SyscallError} ENOPROTOOPT, EOPNOTSUPP, EINVAL, EDOM, EPERM, EISCONN, EBADF, ENOTSOCK
+ * @throws {SyscallError} ENOPROTOOPT, ENOTSUP, EINVAL, EDOM, EPERM, EACCES, EISCONN, EBADF, ENOTSOCK
  * @see setsockopt(2), socket(7), ip(7), ipv6(7), tcp(7), udp(7)
  */
 export function setsockopt<Name extends SocketOptionName>(

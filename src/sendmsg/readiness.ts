@@ -58,9 +58,13 @@ export async function urgent(descriptor: DescriptorLike, options?: WaitOptions):
   return ready(descriptor, URGENT, options)
 }
 
-function ready(descriptor: DescriptorLike, events: number, { signal }: WaitOptions = {}): Promise<void> {
+function ready(descriptor: DescriptorLike, events: number, options: WaitOptions = {}): Promise<void> {
   const fd = descriptorOf('descriptor', descriptor, 'uv_poll_init')
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`options: an object { signal }, not ${shown(options)}`)
+  }
+  const { signal } = options
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw new TypeError(`options.signal: an AbortSignal, not ${shown(signal)}`)
   }
   if (signal?.aborted) return Promise.reject(signal.reason)
@@ -91,9 +95,10 @@ function waitFor(fd: number): Wait {
   const known = waits.get(fd)
   if (known !== undefined) return known
   const waiters = new Set<Waiter>()
-  const watcher = new Watcher(fd, (events) => {
+  const ready = (events: number): void => {
     for (const waiter of [...waiters]) if ((waiter.events & events) !== 0) waiter.settle()
-  })
+  }
+  const watcher = new Watcher(fd, ready, 'keep')
   const wait = { watcher, waiters }
   waits.set(fd, wait)
   return wait

@@ -6,7 +6,7 @@ import * as exchange from '../syscalls/exchange.js'
 import * as native from '../syscalls/message.js'
 import type { Called } from '../syscalls/result.js'
 import { type Address, decodeSockaddr } from '../syscalls/sockaddr.js'
-import { closeReceived, type ReceivedControlMessage, readControls } from './ancillary.js'
+import { type ReceivedControlMessage, readControls } from './ancillary.js'
 import { type Buffers, buffersOf } from './buffers.js'
 import { failure } from './send.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
@@ -19,7 +19,7 @@ interface Envelope {
   ancillary: ReceivedControlMessage[]
   /** What the kernel says of the message: MSG_TRUNC, MSG_CTRUNC, MSG_EOR, MSG_OOB, MSG_ERRQUEUE. */
   flags: number
-  /** Who sent it; null over a connection, or when the sender has no name. */
+  /** Who sent it; null over TCP, or when the sender has no name, as most ends of UNIX connections. */
   address: Address | null
 }
 
@@ -47,7 +47,7 @@ export interface ReceivedInto extends Envelope {
  * @param flags          MSG_ constants, or-ed. With MSG_PEEK the message stays, and each call gives new descriptors
  * @returns the message, or `null` when it would block
  * @throws {TypeError | RangeError} a wrong argument, before any call
- * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, EOPNOTSUPP, ENOMEM, EHOSTUNREACH
+ * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, ENOTSUP, ENOMEM, EHOSTUNREACH
  * @see recvmsg(2), unix(7), cmsg(3)
  */
 export function recvmsg(
@@ -67,7 +67,7 @@ export function recvmsg(
     const { ancillary, flags: answered, address } = envelope(flags)
     return { data, ancillary, flags: answered, address }
   } catch (error) {
-    closeReceived(exchange.control, exchange.controlIndex, exchange.receivedControls())
+    native.closeListed(exchange.control, exchange.controlIndex, exchange.receivedControls())
     throw error
   }
 }
@@ -78,7 +78,7 @@ export function recvmsg(
  * @param buffers  one buffer, or up to 1024; slices of larger ones too
  * @returns bytes received and the rest of the message, or `null` when it would block
  * @throws {TypeError | RangeError} a wrong argument, before any call
- * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, EOPNOTSUPP, ENOMEM, EHOSTUNREACH
+ * @throws {SyscallError} EBADF, ENOTSOCK, ENOTCONN, ECONNREFUSED, ECONNRESET, EINVAL, ENOTSUP, ENOMEM, EHOSTUNREACH
  * @see recvmsg(2), readv(2)
  */
 export function recvmsgInto(
@@ -96,7 +96,7 @@ export function recvmsgInto(
     const { ancillary, flags: answered, address } = envelope(flags)
     return { bytes, ancillary, flags: answered, address }
   } catch (error) {
-    closeReceived(exchange.control, exchange.controlIndex, exchange.receivedControls())
+    native.closeListed(exchange.control, exchange.controlIndex, exchange.receivedControls())
     throw error
   }
 }

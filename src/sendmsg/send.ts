@@ -27,7 +27,7 @@ const WOULD_BLOCK = errnoOf('EAGAIN')
  * @throws {TypeError | RangeError} a wrong argument, before any call; also descriptors without a byte on a stream,
  *   which the kernel would drop silently
  * @throws {SyscallError} EBADF, ENOTSOCK, EPIPE, ECONNRESET, ENOTCONN, EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS,
- *   ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, EOPNOTSUPP, EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH,
+ *   ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, ENOTSUP, EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH,
  *   EHOSTUNREACH
  * @see sendmsg(2), unix(7), cmsg(3)
  */

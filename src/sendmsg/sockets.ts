@@ -4,7 +4,7 @@ import { BACKLOG_DEFAULT } from '../limits.js'
 import * as accepting from '../syscalls/accept.js'
 import * as binding from '../syscalls/bind.js'
 import * as connecting from '../syscalls/connect.js'
-import { AF_UNIX, SHUT_RDWR, SO_DOMAIN, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
+import { AF_UNIX, SHUT_RDWR, SO_ACCEPTCONN, SO_DOMAIN, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import { type Credentials, peerCredentials } from '../syscalls/credentials.js'
 import * as exchange from '../syscalls/exchange.js'
 import * as listening from '../syscalls/listen.js'
@@ -38,7 +38,7 @@ export function socket(family: number, type = SOCK_STREAM, protocol = 0): Descri
  * @param family  AF_UNIX, the default
  * @param type    SOCK_STREAM (default), SOCK_DGRAM, SOCK_SEQPACKET (not on macOS)
  * @throws {TypeError | RangeError} a wrong argument
- * @throws {SyscallError} EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EOPNOTSUPP, EMFILE, ENFILE, EINVAL
+ * @throws {SyscallError} EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, ENOTSUP, EMFILE, ENFILE, EINVAL
  * @see socketpair(2), unix(7)
  */
 export function socketpair(family = AF_UNIX, type = SOCK_STREAM, protocol = 0): [Descriptor, Descriptor] {
@@ -82,7 +82,7 @@ export function connect(socket: DescriptorLike, address: AddressLike): boolean {
  * Makes a bound socket accept connections. Borrows the descriptor.
  * @param backlog  connections the kernel queues, default 511; cut to net.core.somaxconn
  * @throws {TypeError | RangeError} a wrong argument
- * @throws {SyscallError} EADDRINUSE, EOPNOTSUPP, EINVAL, EBADF, ENOTSOCK
+ * @throws {SyscallError} EADDRINUSE, ENOTSUP, EINVAL, EBADF, ENOTSOCK
  * @see listen(2)
  */
 export function listen(socket: DescriptorLike, backlog = BACKLOG_DEFAULT): void {
@@ -104,12 +104,13 @@ const accepted = new Int32Array(1)
  * none, unless the listener is a blocking one of another program's and that program takes the connection first.
  * @returns `null` when none waits: `readable` tells when
  * @throws {TypeError | RangeError} a wrong argument
- * @throws {SyscallError} EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL (it does not listen), EOPNOTSUPP, EBADF, ENOTSOCK
+ * @throws {SyscallError} EMFILE, ENFILE, ENOBUFS, ENOMEM, EINVAL (it does not listen), ENOTSUP, EBADF, ENOTSOCK
  * @see accept(2)
  */
 export function accept(socket: DescriptorLike): Accepted | null {
   const listener = descriptorOf('socket', socket, 'accept')
-  if (!pollReadable(listener, 0)) return null
+  // A socket that does not listen is never ready to: accept itself says what it is.
+  if (!pollReadable(listener, 0) && getsockoptInt(listener, SOL_SOCKET, SO_ACCEPTCONN, accept) !== 0) return null
   const peer = new Uint8Array(exchange.address.length)
   const count = checked(accepting.accept(listener, accepted, peer, peer.length, 1), 'accept', undefined, accept)
   if (count === 0) return null

@@ -95,6 +95,7 @@ export const SOCK_CLOEXEC = number('SOCK_CLOEXEC')
 export const SOCK_NONBLOCK = number('SOCK_NONBLOCK')
 
 export const MSG_PROXY = number('MSG_PROXY')
+export const MSG_TRYHARD = number('MSG_TRYHARD')
 export const MSG_FIN = number('MSG_FIN')
 export const MSG_SYN = number('MSG_SYN')
 export const MSG_CONFIRM = number('MSG_CONFIRM')

@@ -59,7 +59,12 @@ export interface Kernel {
     rows: Int32Array,
     flags: number,
   ): number
-  watchOpen(descriptor: number, callback: (status: number, events: number) => void): NativeWatcher | number
+  closeListed(control: Uint8Array, index: Int32Array, count: number): number
+  watchOpen(
+    descriptor: number,
+    callback: (status: number, events: number) => void,
+    closeAtEnd: number,
+  ): NativeWatcher | number
   watchUpdate(watcher: NativeWatcher, events: number): number
   watchRef(watcher: NativeWatcher, referenced: number): number
   watchClose(watcher: NativeWatcher): number

@@ -74,3 +74,11 @@ export function recvmmsg(
 ): number {
   return kernel.recvmmsg(socket, data, count, size, control, controlSize, index, addresses, rows, flags)
 }
+
+/**
+ * Closes every descriptor (SCM_RIGHTS, SCM_PIDFD) in the first `count` received control messages of an index: what is left
+ * to do when they cannot be given to whoever asked. Takes them. Meets no error that anybody could do something about.
+ */
+export function closeListed(control: Uint8Array, index: Int32Array, count: number): void {
+  kernel.closeListed(control, index, count)
+}

@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 import { shown, wholeNumber } from '../arguments.js'
-import { SOCKET_PATH_MAX } from '../limits.js'
+import { SUN_PATH_BYTES } from '../limits.js'
 import { LITTLE_ENDIAN } from './byte-order.js'
 import { AF_INET, AF_INET6, AF_UNIX } from './constants.js'
 import * as exchange from './exchange.js'
@@ -51,8 +51,9 @@ export type AddressLike =
 /** BSD systems put a length byte in front and shorten the family to one byte. */
 const HAS_LENGTH = process.platform === 'darwin'
 const PATH_OFFSET = 2
-const IPV4_BYTES = 16
-const IPV6_BYTES = 28
+/** Bytes of a sockaddr_in and a sockaddr_in6. */
+export const IPV4_BYTES = 16
+export const IPV6_BYTES = 28
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const exchangeView = viewOf(exchange.address)
@@ -103,7 +104,7 @@ function decodeIpv6(bytes: Uint8Array, offset: number): Address {
 
 /** The path without its terminator, or the whole abstract name; null if it is no UTF-8, and would not be found again. */
 function pathAt(bytes: Uint8Array, offset: number, length: number): string | null {
-  const abstract = bytes[offset] === 0
+  const abstract = bytes[offset] === 0 && !HAS_LENGTH // elsewhere zeros are no name
   const terminator = abstract ? -1 : bytes.subarray(offset, offset + length).indexOf(0)
   const name = Buffer.from(bytes.buffer, bytes.byteOffset + offset, terminator < 0 ? length : terminator)
   const path = name.toString('utf8')
@@ -131,7 +132,8 @@ export function encodeSockaddr(address: AddressLike, name = 'address'): number {
   if (typeof host !== 'string') throw new TypeError(`${name}.address: a numeric address as text, not ${shown(host)}`)
   wholeNumber(`${name}.port`, port, 0, 0xffff)
   if (isIPv4(host) && family !== 'IPv6') return encodeIpv4(host, port as number)
-  const [numeric, scope] = host.split('%', 2) as [string, string | undefined]
+  const cut = host.indexOf('%')
+  const [numeric, scope] = cut < 0 ? [host] : [host.slice(0, cut), host.slice(cut + 1)]
   if (!isIPv6(numeric) || family === 'IPv4') {
     throw new TypeError(`${name}.address: a numeric ${family ?? 'IPv4 or IPv6'} address, not ${shown(host)}`)
   }
@@ -175,10 +177,13 @@ function encodeUnix(name: string, path: unknown): number {
     if (!abstract) throw new TypeError(`${name}.path: a zero byte only in front, not ${JSON.stringify(path)}`)
   }
   const bytes = Buffer.from(path)
-  const most = SOCKET_PATH_MAX + (abstract ? 1 : 0)
-  if (bytes.length > most) throw new RangeError(`${name}.path: at most ${most} bytes, not ${bytes.length} (${path})`)
-  // Of a path the terminator counts, of an abstract name every byte is a part; nothing at all lets Linux choose a name.
-  const length = PATH_OFFSET + bytes.length + (abstract || path === '' ? 0 : 1)
+  if (bytes.length > SUN_PATH_BYTES) {
+    throw new RangeError(`${name}.path: at most ${SUN_PATH_BYTES} bytes, not ${bytes.length} (${path})`)
+  }
+  // Of a path the terminator counts where there is room for it, of an abstract name every byte is a part; nothing at
+  // all lets Linux choose a name.
+  const terminated = !abstract && path !== '' && bytes.length < SUN_PATH_BYTES
+  const length = PATH_OFFSET + bytes.length + (terminated ? 1 : 0)
   start(AF_UNIX, length)
   exchange.address.set(bytes, PATH_OFFSET)
   return length
@@ -194,13 +199,20 @@ function encodeRaw(name: string, bytes: unknown): number {
 }
 
 function interfaceIndex(name: string, scope: string): number {
-  const index = /^\d+$/.test(scope) ? Number(scope) : kernel.interfaceIndex(scope)
+  const index = /^\d+$/.test(scope) ? Number(scope) : scope.includes('\0') ? 0 : kernel.interfaceIndex(scope)
   if (index <= 0 || index > 0xffffffff) throw new RangeError(`${name}.address: there is no interface ${shown(scope)}`)
   return index
 }
 
 /** Where an address is, as errors tell it. */
 export function placeOf(address: AddressLike): { address?: string; port?: number } {
-  if ('path' in address) return { address: address.path.replace(/^\0/, '@') }
-  return 'address' in address ? { address: address.address, port: address.port } : {}
+  const {
+    family,
+    path,
+    address: host,
+    port,
+  } = address as { family?: string; path?: string; address: string; port: number }
+  if (family === 'raw') return {}
+  if (path !== undefined && family !== 'IPv4' && family !== 'IPv6') return { address: path.replace(/^\0/, '@') }
+  return { address: host, port }
 }

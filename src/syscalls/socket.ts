@@ -13,7 +13,7 @@ export function socket(family: number, type = SOCK_STREAM, protocol = 0, called:
 
 /**
  * Makes two connected sockets, non-blocking and close-on-exec. Gives both descriptors.
- * @throws {SyscallError} EMFILE, ENFILE, EOPNOTSUPP (only AF_UNIX can)
+ * @throws {SyscallError} EMFILE, ENFILE, ENOTSUP (only AF_UNIX can)
  * @see socketpair(2)
  */
 export function socketpair(

@@ -20,14 +20,17 @@ export class Watcher {
   /**
    * @param ready  called with the events that hold; on a socket error with all watched events, as the error
    *               itself is met by the next call on the descriptor
+   * @param atEnd  what becomes of the descriptor when this thread ends before the watcher is closed: `close` it, where
+   *               only the watcher's owner could, or `keep` it
    */
-  constructor(descriptor: number, ready: (events: number) => void) {
-    const native = kernel.watchOpen(descriptor, (status, events) => {
+  constructor(descriptor: number, ready: (events: number) => void, atEnd: 'close' | 'keep' = 'close') {
+    const answer = (status: number, events: number): void => {
       if (status >= 0) return ready(events)
       const watched = this.#events
       this.#events = 0
       ready(watched)
-    })
+    }
+    const native = kernel.watchOpen(descriptor, answer, atEnd === 'close' ? 1 : 0)
     if (typeof native === 'number') throw new SyscallError(native, 'uv_poll_init')
     this.#native = native
   }

@@ -1,4 +1,4 @@
-import { decodeSockaddr } from '../syscalls/sockaddr.js'
+import { decodeSockaddr, IPV6_BYTES } from '../syscalls/sockaddr.js'
 
 /** An IP address and port, shaped like Node's `server.address()`. */
 export interface SocketAddress {
@@ -8,7 +8,7 @@ export interface SocketAddress {
 }
 
 /** Bytes of an IP address as the kernel writes it, the longer kind; of a UNIX address only the start fits. */
-export const ADDRESS_SLOT = 28
+export const ADDRESS_SLOT = IPV6_BYTES
 
 /** Reads the address in slot `index`; null for a UNIX socket, or when the kernel knew no address. */
 export function addressInSlot(slots: Uint8Array, index: number): SocketAddress | null {
