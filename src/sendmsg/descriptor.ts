@@ -96,7 +96,8 @@ export function dup(descriptor: DescriptorLike): Descriptor {
 }
 
 /**
- * The descriptors of received control messages (SCM_RIGHTS), each with an owner. Takes the numbers: use them no more.
+ * The descriptors of received control messages (SCM_RIGHTS), each with an owner. Takes the numbers: use them no more. A
+ * pidfd (SCM_PIDFD) is left where it is.
  * @see unix(7)
  */
 export function takeDescriptors(ancillary: Iterable<ControlMessage>): Descriptor[] {
