@@ -1,4 +1,5 @@
 /** Control messages between the tuples of the API and the bytes of the kernel. */
+import { types } from 'node:util'
 import { shown, wholeNumber } from '../arguments.js'
 import { ANCILLARY_BYTES_MAX, DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
@@ -50,32 +51,43 @@ export interface Controls {
   readonly space: number
 }
 
+/** @throws {TypeError} an argument is no iterable of control messages */
+export function iterableOf(ancillary: unknown, name = 'ancillary'): Iterable<unknown> {
+  if (Array.isArray(ancillary)) return ancillary
+  const usable = typeof ancillary === 'object' && ancillary !== null && Symbol.iterator in ancillary
+  if (usable && !ArrayBuffer.isView(ancillary)) return ancillary as Iterable<unknown>
+  throw new TypeError(`${name}: an iterable of [level, type, data], not ${shown(ancillary)}`)
+}
+
+/** Whether a value is `[level, type, data]` with data in the form that every tuple received has. */
+function isPlain(message: unknown): message is [level: number, type: number, data: Uint8Array] {
+  if (!Array.isArray(message) || message.length !== 3) return false
+  const [level, type, data] = message as unknown[]
+  if (typeof level !== 'number' || (level | 0) !== level || typeof type !== 'number' || (type | 0) !== type)
+    return false
+  return types.isUint8Array(data)
+}
+
 /**
- * The control messages of an argument, one by one, each checked.
- * @throws {TypeError | RangeError} something is no control message
+ * One control message of an argument, its data as bytes.
+ * @throws {TypeError | RangeError} it is none
  */
-export function* checked(
-  ancillary: unknown,
+export function checked(
+  message: unknown,
+  index: number,
   name = 'ancillary',
-): Generator<[level: number, type: number, data: Uint8Array]> {
-  const iterable = ancillary as Iterable<unknown> | null
-  const usable = typeof ancillary === 'object' && typeof iterable?.[Symbol.iterator] === 'function'
-  if (!usable || ArrayBuffer.isView(ancillary)) {
-    throw new TypeError(`${name}: an iterable of [level, type, data], not ${shown(ancillary)}`)
+): readonly [level: number, type: number, data: Uint8Array] {
+  if (isPlain(message)) return message
+  const place = `${name}[${index}]`
+  if (!Array.isArray(message) || message.length !== 3) {
+    const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
+    throw new TypeError(`${place}: [level, type, data], not ${came}`)
   }
-  let count = 0
-  for (const message of iterable as Iterable<unknown>) {
-    const place = `${name}[${count++}]`
-    if (!Array.isArray(message) || message.length !== 3) {
-      const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
-      throw new TypeError(`${place}: [level, type, data], not ${came}`)
-    }
-    const level = signed(`${place} level`, message[0])
-    const type = signed(`${place} type`, message[1])
-    const data = asBytes(message[2])
-    if (data === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
-    yield [level, type, data]
-  }
+  const level = signed(`${place} level`, message[0])
+  const type = signed(`${place} type`, message[1])
+  const data = asBytes(message[2])
+  if (data === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
+  return [level, type, data]
 }
 
 /**
@@ -87,7 +99,8 @@ export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
   const data: Uint8Array[] = []
   let descriptors = 0
   let space = 0
-  for (const [level, type, bytes] of checked(ancillary, name)) {
+  for (const message of iterableOf(ancillary, name)) {
+    const [level, type, bytes] = checked(message, data.length, name)
     const length = bytes.byteLength
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {
       if (length % DESCRIPTOR_BYTES !== 0) {
@@ -165,11 +178,18 @@ export function carriesDescriptors(level: number, type: number): boolean {
   return level === SOL_SOCKET && (type === SCM_RIGHTS || (type === SCM_PIDFD && SCM_PIDFD !== undefined))
 }
 
-/** The whole descriptor numbers in the data of a control message; a part of one at its end is none. */
-export function descriptorsOf(data: Uint8Array): number[] {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
-  const count = Math.floor(data.byteLength / DESCRIPTOR_BYTES)
-  return Array.from({ length: count }, (_, i) => view.getInt32(DESCRIPTOR_BYTES * i, LITTLE_ENDIAN)).filter(
-    (descriptor) => descriptor >= 0,
-  )
+/**
+ * Appends the whole descriptor numbers in the data of a control message; a part of one at its end is none, and neither
+ * is a negative number (of a pidfd that the kernel could not make).
+ */
+export function appendDescriptors(data: Uint8Array, numbers: number[]): void {
+  for (let at = 0; at + DESCRIPTOR_BYTES <= data.byteLength; at += DESCRIPTOR_BYTES) {
+    const [first, second, third, fourth] = [data[at], data[at + 1], data[at + 2], data[at + 3]] as Quad
+    const number = LITTLE_ENDIAN
+      ? first | (second << 8) | (third << 16) | (fourth << 24)
+      : fourth | (third << 8) | (second << 16) | (first << 24)
+    if (number >= 0) numbers.push(number)
+  }
 }
+
+type Quad = [number, number, number, number]

@@ -1,5 +1,5 @@
 import { shown } from '../arguments.js'
-import { type ControlMessage, checked } from './ancillary.js'
+import { type ControlMessage, checked, iterableOf } from './ancillary.js'
 import { asBytes } from './buffers.js'
 
 /** One kind of control message: its numbers, and how a value stands in its bytes. */
@@ -46,10 +46,8 @@ export function defineCodec<Value, Given = Value>(definition: Definition<Value, 
     return [level, type, definition.encode(value)]
   }
   const from = (ancillary: Iterable<ControlMessage>): Value | undefined => {
-    for (const data of dataOf(ancillary, level, receivedType)) {
-      if (definition.sizes(data.byteLength)) return decode(data)
-    }
-    return undefined
+    const whole = dataOf(ancillary, level, receivedType).find(({ byteLength }) => definition.sizes(byteLength))
+    return whole === undefined ? undefined : decode(whole)
   }
   return Object.assign(message, { level, type, encode: definition.encode, decode, from })
 }
@@ -61,6 +59,12 @@ export function fieldsOf<Value extends object>(name: string, value: Value): Valu
 }
 
 /** The data of all control messages of one kind. */
-export function* dataOf(ancillary: Iterable<ControlMessage>, level: number, type: number): Generator<Uint8Array> {
-  for (const [itsLevel, itsType, data] of checked(ancillary)) if (itsLevel === level && itsType === type) yield data
+export function dataOf(ancillary: Iterable<ControlMessage>, level: number, type: number): Uint8Array[] {
+  const found: Uint8Array[] = []
+  let index = 0
+  for (const message of iterableOf(ancillary)) {
+    const [itsLevel, itsType, data] = checked(message, index++)
+    if (itsLevel === level && itsType === type) found.push(data)
+  }
+  return found
 }

@@ -11,7 +11,7 @@ import {
 } from '../syscalls/constants.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { constant } from '../syscalls/kernel.js'
-import { type ControlMessage, descriptorsOf } from './ancillary.js'
+import { appendDescriptors, type ControlMessage } from './ancillary.js'
 import { type Codec, dataOf, defineCodec, fieldsOf } from './codec.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
 
@@ -37,24 +37,33 @@ export const rights: RightsCodec = Object.assign(
     type: SCM_RIGHTS,
     sizes: () => true, // a cut-off message has fewer descriptors, each of them whole
     encode: encodeRights,
-    decode: descriptorsOf,
+    decode: (data) => descriptorsIn([data]),
   }),
   {
-    from: (ancillary: Iterable<ControlMessage>): number[] =>
-      [...dataOf(ancillary, SOL_SOCKET, SCM_RIGHTS)].flatMap(descriptorsOf),
+    from: (ancillary: Iterable<ControlMessage>): number[] => descriptorsIn(dataOf(ancillary, SOL_SOCKET, SCM_RIGHTS)),
   },
 )
+
+function descriptorsIn(all: readonly Uint8Array[]): number[] {
+  const numbers: number[] = []
+  for (const data of all) appendDescriptors(data, numbers)
+  return numbers
+}
 
 function encodeRights(descriptors: Iterable<DescriptorLike>): Buffer {
   if (typeof descriptors !== 'object' || typeof descriptors?.[Symbol.iterator] !== 'function') {
     throw new TypeError(`descriptors: an iterable of descriptors, not ${shown(descriptors)}`)
   }
-  const numbers = Array.from(descriptors, (value, i) => descriptorOf(`descriptors[${i}]`, value, 'sendmsg'))
-  const data = Buffer.alloc(4 * numbers.length)
-  const view = viewOf(data)
-  numbers.forEach((number, i) => {
-    view.setInt32(4 * i, number, LITTLE_ENDIAN)
-  })
+  const numbers: number[] = []
+  for (const value of descriptors) {
+    const plain = typeof value === 'number' && (value | 0) === value && value >= 0
+    numbers.push(plain ? value : descriptorOf(`descriptors[${numbers.length}]`, value, 'sendmsg'))
+  }
+  const data = Buffer.allocUnsafe(4 * numbers.length)
+  for (let i = 0; i < numbers.length; i++) {
+    if (LITTLE_ENDIAN) data.writeInt32LE(numbers[i] as number, 4 * i)
+    else data.writeInt32BE(numbers[i] as number, 4 * i)
+  }
   return data
 }
 

@@ -1,10 +1,14 @@
 import { shown, wholeNumber } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import * as native from '../syscalls/descriptor.js'
-import { type ControlMessage, carriesDescriptors, checked, descriptorsOf } from './ancillary.js'
+import { appendDescriptors, type ControlMessage, carriesDescriptors, checked, iterableOf } from './ancillary.js'
 import { rights } from './codecs-socket.js'
 import { forget } from './readiness.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
+
+/** Descriptors on their way to one native call. */
+const closing = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
 
 /** What is told of a descriptor that nobody can close any more. */
 interface Trace {
@@ -111,9 +115,15 @@ export function takeDescriptors(ancillary: Iterable<ControlMessage>): Descriptor
  */
 export function closeDescriptors(ancillary: Iterable<ControlMessage>): number {
   const open: number[] = []
-  for (const [level, type, data] of checked(ancillary)) {
-    if (carriesDescriptors(level, type)) open.push(...descriptorsOf(data))
+  let index = 0
+  for (const message of iterableOf(ancillary)) {
+    const [level, type, data] = checked(message, index++)
+    if (carriesDescriptors(level, type)) appendDescriptors(data, open)
   }
-  native.closeMany(Int32Array.from(open))
+  for (let first = 0; first < open.length; first += closing.length) {
+    const count = Math.min(closing.length, open.length - first)
+    for (let i = 0; i < count; i++) closing[i] = open[first + i] as number
+    native.closeMany(closing, 0, count)
+  }
   return open.length
 }
