@@ -83,7 +83,11 @@ static inline bool view_argument(napi_env env, napi_value value, napi_typedarray
 
 static inline napi_value result(napi_env env, int64_t number) {
   napi_value value = NULL;
-  napi_create_int64(env, number, &value);
+  if (number == (int32_t)number) {
+    napi_create_int32(env, (int32_t)number, &value);
+  } else {
+    napi_create_int64(env, number, &value);
+  }
   return value;
 }
 

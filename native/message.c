@@ -17,11 +17,8 @@
 #endif
 
 static bool bytes_of(napi_env env, napi_value value, struct iovec *part) {
-  napi_typedarray_type type;
-  size_t length;
-  if (napi_get_typedarray_info(env, value, &type, &length, &part->iov_base, NULL, NULL) != napi_ok) return false;
-  part->iov_len = length;
-  return type == napi_uint8_array;
+  /* Only Uint8Arrays come. Of any other typed array this would be too few bytes, never too many. */
+  return napi_get_typedarray_info(env, value, NULL, &part->iov_len, &part->iov_base, NULL, NULL) == napi_ok;
 }
 
 /* A Uint8Array, or an array of them: at most `most`. Returns how many, or -EINVAL. */

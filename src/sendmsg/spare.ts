@@ -8,26 +8,32 @@ const POOLED_MAX = 1024
 /** Larger room than this is not kept. */
 const KEPT_MAX = 4 * 1024 * 1024
 
-let spare: Buffer = Buffer.alloc(0)
+const NONE = Buffer.alloc(0)
+let spare = NONE
+/** The part of `spare` that was lent last, known by identity: to look at `buffer` costs more than all else here. */
+let lent = NONE
 
 /**
- * Room for `size` bytes.
+ * Room for `size` bytes, until the next call.
  * @param zeroed  the kernel may say that it received bytes and not write them: what was there before must not show
  */
 export function roomFor(size: number, zeroed: boolean): Buffer {
   if (zeroed) return Buffer.alloc(size)
   if (size <= POOLED_MAX) return Buffer.allocUnsafe(size)
-  if (spare.length === size) return spare
+  if (lent.length === size) return lent
   if (size > KEPT_MAX) return Buffer.allocUnsafeSlow(size)
   if (spare.length < size) spare = Buffer.allocUnsafeSlow(size)
-  return spare.length === size ? spare : spare.subarray(0, size)
+  lent = spare.length === size ? spare : spare.subarray(0, size)
+  return lent
 }
 
 /** The first `used` bytes of room from {@link roomFor}, for the caller to keep. */
 export function trimmed(room: Buffer, used: number): Buffer {
-  if (used === room.length && room.buffer !== spare.buffer) return room
-  const kept = room.buffer === spare.buffer ? spare.length : room.length
+  const kept = room === lent ? spare.length : room.length
   if (room.length > POOLED_MAX && used < kept / 2) return Buffer.from(room.subarray(0, used))
-  if (room.buffer === spare.buffer) spare = Buffer.alloc(0)
+  if (room === lent) {
+    lent = NONE
+    spare = NONE
+  }
   return used < room.length ? room.subarray(0, used) : room
 }
