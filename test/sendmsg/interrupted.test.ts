@@ -13,7 +13,9 @@ test('interrupted calls are made again, and a connect that was interrupted goes 
   })
   if (built.error !== undefined) return t.skip('there is no C compiler')
   assert.equal(built.status, 0, built.stderr)
-  const env = { ...process.env, LD_PRELOAD: library }
+  // Whatever else is preloaded (a sanitizer, which has to come first) stays.
+  const preloaded = [process.env.LD_PRELOAD, library].filter(Boolean).join(' ')
+  const env = { ...process.env, LD_PRELOAD: preloaded }
   const options = { encoding: 'utf8', env, timeout: 20_000, killSignal: 'SIGKILL' } as const
   const { stdout, stderr, status } = spawnSync(process.execPath, [fixture('interrupted.mjs')], options)
   assert.equal(status, 0, stderr)
