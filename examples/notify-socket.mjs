@@ -1,13 +1,13 @@
 // A service manager's notify socket, as systemd has one: `node examples/notify-socket.mjs`
 // The service says when it is ready and hands over a descriptor to keep; the kernel vouches for who says it.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { fstatSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import {
   AF_UNIX,
   bind,
   CMSG_SPACE,
+  closeDescriptors,
   connect,
   credentials,
   Descriptor,
@@ -35,30 +35,28 @@ async function manager() {
     stdio: 'inherit',
     env: { ...process.env, NOTIFY_SOCKET },
   })
-  const ended = once(service, 'exit')
-  for (let stopping = false; !stopping; ) {
+  const gone = new AbortController()
+  service.on('exit', () => gone.abort())
+  for (;;) {
     const message = recvmsg(notify, 4096, ANCILLARY_SIZE)
     if (message === null) {
-      await readable(notify)
+      if (gone.signal.aborted) break // and all it said has been read
+      await readable(notify, { signal: gone.signal }).catch(() => {})
       continue
     }
-    const sender = credentials.from(message.ancillary)
-    const kept = takeDescriptors(message.ancillary)
-    const words = Object.fromEntries(
-      String(message.data)
-        .split('\n')
-        .map((line) => line.split('=')),
-    )
-    const who = sender?.pid === service.pid ? 'the service' : 'somebody else'
-    console.log(`${who} says ${JSON.stringify(words)}`)
-    for (const descriptor of kept) {
+    if (credentials.from(message.ancillary)?.pid !== service.pid) {
+      closeDescriptors(message.ancillary) // somebody else: whoever finds the name can write to it
+      continue
+    }
+    const lines = String(message.data).split('\n')
+    const words = Object.fromEntries(lines.map((line) => line.split('=')))
+    console.log(`the service says ${JSON.stringify(words)}`)
+    for (const descriptor of takeDescriptors(message.ancillary)) {
       console.log(`kept as ${words.FDNAME}: a file of ${fstatSync(descriptor.fd).size} bytes`)
       descriptor.close()
     }
-    stopping = words.STOPPING === '1'
   }
   notify.close()
-  await ended
 }
 
 function service() {

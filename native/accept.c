@@ -26,13 +26,6 @@ static bool belongs_to_the_connection(int error) {
   }
 }
 
-/* A socket that does not listen gives errors that look as if a connection had brought them. */
-static bool listens(int descriptor) {
-  int listening = 0;
-  socklen_t length = sizeof listening;
-  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
-}
-
 static int accept_one(int listener, struct sockaddr_storage *peer, socklen_t *length) {
 #ifdef SOCK_CLOEXEC
   int descriptor = accept4(listener, (struct sockaddr *)peer, length, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -69,6 +62,7 @@ napi_value handover_accept(napi_env env, napi_callback_info info) {
     socklen_t length = sizeof peer;
     int descriptor = accept_one(listener, &peer, &length);
     if (descriptor < 0) {
+      /* A socket that does not listen gives errors that look as if a connection had brought them. */
       if (belongs_to_the_connection(-descriptor) && listens(listener)) continue;
       if (descriptor == -EAGAIN || descriptor == -EWOULDBLOCK || count > 0) break;
       return result(env, descriptor);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int close_on_exec_nonblocking(int descriptor) {
@@ -66,4 +67,36 @@ napi_value handover_poll(napi_env env, napi_callback_info info) {
   /* A signal ends the wait early and looks like its time is up: the caller holds the deadline and asks again. */
   if (done < 0) return result(env, errno == EINTR ? 0 : -errno);
   return result(env, done == 0 ? 0 : entry.revents);
+}
+
+/* What a worker thread owns when it ends: bit n of the words stands for descriptor n. */
+typedef struct {
+  const uint32_t *words;
+  size_t count;
+} owned;
+
+static void close_owned(void *data) {
+  owned *self = data;
+  for (size_t i = 0; i < self->count; i++)
+    for (uint32_t bits = self->words[i], n = 0; bits != 0; bits >>= 1, n++)
+      if ((bits & 1) != 0) close((int)(i * 32 + n));
+  free(self);
+}
+
+/* closeAtEnd(Uint32Array) -> 0: closes the descriptors whose bits are set when this environment ends. Once. */
+napi_value handover_close_at_end(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  view bits = {0};
+  napi_ref held;
+  if (arguments(env, info, 1, argv) < 0 || !view_argument(env, argv[0], napi_uint32_array, &bits)) return result(env, -EINVAL);
+  owned *self = malloc(sizeof *self);
+  if (self == NULL) return result(env, -ENOMEM);
+  *self = (owned){.words = bits.data, .count = bits.length};
+  /* The reference holds the memory until after the hook. */
+  if (napi_create_reference(env, argv[0], 1, &held) != napi_ok ||
+      napi_add_env_cleanup_hook(env, close_owned, self) != napi_ok) {
+    free(self);
+    return result(env, -ENOMEM);
+  }
+  return result(env, 0);
 }

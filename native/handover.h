@@ -16,9 +16,6 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* The kernel's own bound on descriptors in one message (SCM_MAX_FD); 254 give EINVAL. */
-#define DESCRIPTORS_PER_MESSAGE_MAX 253
-
 /* Linux had it before the C library's headers did. */
 #if defined(__linux__) && !defined(SCM_PIDFD)
 #define SCM_PIDFD 4
@@ -54,7 +51,7 @@ typedef struct {
   size_t length; /* in elements */
 } view;
 
-/* argument.c-sized helpers, inline because every function uses them */
+/* What every function does first and last */
 static inline int arguments(napi_env env, napi_callback_info info, size_t wanted, napi_value *out) {
   size_t count = wanted;
   if (napi_get_cb_info(env, info, &count, out, NULL, NULL) != napi_ok || count < wanted) return -EINVAL;
@@ -97,6 +94,7 @@ static inline bool within(int32_t offset, int32_t count, size_t length) {
 }
 
 int close_on_exec_nonblocking(int descriptor);
+bool listens(int descriptor);
 
 napi_value handover_address_text(napi_env, napi_callback_info);
 napi_value handover_address_bytes(napi_env, napi_callback_info);
@@ -123,6 +121,7 @@ napi_value handover_sendmsg(napi_env, napi_callback_info);
 napi_value handover_recvmsg(napi_env, napi_callback_info);
 napi_value handover_sendmmsg(napi_env, napi_callback_info);
 napi_value handover_recvmmsg(napi_env, napi_callback_info);
+napi_value handover_close_at_end(napi_env, napi_callback_info);
 napi_value handover_close_listed(napi_env, napi_callback_info);
 napi_value handover_watch_open(napi_env, napi_callback_info);
 napi_value handover_watch_update(napi_env, napi_callback_info);

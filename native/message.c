@@ -33,25 +33,32 @@ static int64_t parts_of(napi_env env, napi_value value, struct iovec *parts, uin
   return count;
 }
 
-/* Where the kernel has no MSG_CMSG_CLOEXEC, received descriptors are marked one by one. */
-static void mark_close_on_exec(const uint8_t *control, const control_entry *entries, int32_t count) {
-  if (MSG_CMSG_CLOEXEC != 0) return;
-  for (int32_t i = 0; i < count; i++) {
-    if (entries[i].level != SOL_SOCKET || entries[i].type != SCM_RIGHTS) continue;
-    for (size_t at = 0; at + sizeof(int) <= (size_t)entries[i].length; at += sizeof(int)) {
-      int descriptor;
-      memcpy(&descriptor, control + entries[i].offset + at, sizeof descriptor);
-      fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    }
-  }
-}
-
 /* A control message that brings descriptors; each stands as an int in its data. */
 static bool brings_descriptors(const control_entry *entry) {
 #ifdef __linux__
   if (entry->level == SOL_SOCKET && entry->type == SCM_PIDFD) return true;
 #endif
   return entry->level == SOL_SOCKET && entry->type == SCM_RIGHTS;
+}
+
+static void each_descriptor(const uint8_t *control, const control_entry *entries, int32_t count, void (*act)(int)) {
+  for (int32_t i = 0; i < count; i++) {
+    if (!brings_descriptors(&entries[i])) continue;
+    for (size_t at = 0; at + sizeof(int) <= (size_t)entries[i].length; at += sizeof(int)) {
+      int descriptor;
+      memcpy(&descriptor, control + entries[i].offset + at, sizeof descriptor);
+      if (descriptor >= 0) act(descriptor);
+    }
+  }
+}
+
+static void set_close_on_exec(int descriptor) { fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+
+static void close_quietly(int descriptor) { close(descriptor); }
+
+/* Where the kernel has no MSG_CMSG_CLOEXEC, received descriptors are marked one by one. */
+static void mark_close_on_exec(const uint8_t *control, const control_entry *entries, int32_t count) {
+  if (MSG_CMSG_CLOEXEC == 0) each_descriptor(control, entries, count, set_close_on_exec);
 }
 
 /*
@@ -67,14 +74,9 @@ napi_value handover_close_listed(napi_env env, napi_callback_info info) {
   int32_t count = int_argument(env, argv[2]);
   if (!within(0, count, index.length / 4)) return result(env, -EINVAL);
   const control_entry *entries = index.data;
-  for (int32_t i = 0; i < count; i++) {
-    if (!brings_descriptors(&entries[i]) || !within(entries[i].offset, entries[i].length, control.length)) continue;
-    for (size_t at = 0; at + sizeof(int) <= (size_t)entries[i].length; at += sizeof(int)) {
-      int descriptor;
-      memcpy(&descriptor, (uint8_t *)control.data + entries[i].offset + at, sizeof descriptor);
-      if (descriptor >= 0) close(descriptor);
-    }
-  }
+  for (int32_t i = 0; i < count; i++)
+    if (!within(entries[i].offset, entries[i].length, control.length)) return result(env, -EINVAL);
+  each_descriptor(control.data, entries, count, close_quietly);
   return result(env, 0);
 }
 
@@ -143,7 +145,7 @@ napi_value handover_recvmsg(napi_env env, napi_callback_info info) {
   return result(env, received);
 }
 
-#ifdef __linux__
+#ifdef __GLIBC__
 typedef struct mmsghdr many_header;
 static int send_many(int socket, many_header *messages, unsigned count, int flags) {
   return sendmmsg(socket, messages, count, flags);
@@ -152,7 +154,10 @@ static int receive_many(int socket, many_header *messages, unsigned count, int f
   return recvmmsg(socket, messages, count, flags, NULL);
 }
 #else
-/* One by one: an error ends the row, and is met again by the next call if it came after the first message. */
+/*
+ * One by one, also where the C library does no more: an error or a short count ends the row, and the error is met again
+ * by the next call if it came after the first message.
+ */
 typedef struct {
   struct msghdr msg_hdr;
   unsigned msg_len;
@@ -162,6 +167,10 @@ static int send_many(int socket, many_header *messages, unsigned count, int flag
     ssize_t sent = sendmsg(socket, &messages[i].msg_hdr, flags);
     if (sent < 0) return i > 0 ? (int)i : -1;
     messages[i].msg_len = (unsigned)sent;
+    size_t wanted = 0;
+    for (size_t part = 0; part < (size_t)messages[i].msg_hdr.msg_iovlen; part++)
+      wanted += messages[i].msg_hdr.msg_iov[part].iov_len;
+    if ((size_t)sent < wanted) return (int)i + 1;
   }
   return (int)count;
 }

@@ -6,6 +6,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+bool listens(int descriptor) {
+  int listening = 0;
+  socklen_t length = sizeof listening;
+  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening != 0;
+}
+
 /* socket(family, type, protocol) -> descriptor, non-blocking and close-on-exec */
 napi_value handover_socket(napi_env env, napi_callback_info info) {
   napi_value argv[3];
@@ -145,7 +151,8 @@ napi_value handover_peer_credentials(napi_env env, napi_callback_info info) {
   struct ucred peer;
   socklen_t length = sizeof peer;
   if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0) return result(env, -errno);
-  if (peer.uid == (uid_t)-1) return result(env, -ENOTCONN); /* nobody: it would pass for a user of that number */
+  /* Nobody would pass for a user of that number, and a listener for this process. */
+  if (peer.uid == (uid_t)-1 || listens(descriptor)) return result(env, -ENOTCONN);
   row[0] = peer.pid;
   row[1] = (int32_t)peer.uid;
   row[2] = (int32_t)peer.gid;

@@ -83,6 +83,8 @@ napi_value handover_watch_open(napi_env env, napi_callback_info info) {
   if (napi_create_reference(env, argv[1], 1, &self->callback) != napi_ok ||
       napi_async_init(env, NULL, name, &self->context) != napi_ok ||
       napi_create_external(env, self, NULL, NULL, &external) != napi_ok) {
+    if (self->callback != NULL) napi_delete_reference(env, self->callback);
+    if (self->context != NULL) napi_async_destroy(env, self->context);
     stop(self);
     return result(env, -ENOMEM);
   }

@@ -19,8 +19,16 @@ const SYSTEM: Record<string, Row> = {
     hint: 'Broadcasting needs the option SO_BROADCAST; a UNIX path needs the right to write to it.',
     disposition: 'close',
   },
+  'EACCES connect': {
+    hint: 'A UNIX path needs the right to write to it; broadcasting needs SO_BROADCAST.',
+    disposition: 'close',
+  },
   EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
   EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
+  'EADDRNOTAVAIL connect': {
+    hint: 'No local port is left, or the address is none to connect to.',
+    disposition: 'shed',
+  },
   EAFNOSUPPORT: { hint: 'Socket and address are of different families, or this system lacks one.', disposition: 'bug' },
   EAGAIN: { hint: 'Wait until the descriptor is ready and try again.', disposition: 'wait' },
   EALREADY: { hint: 'The socket is being connected already: wait until it is writable.', disposition: 'wait' },
@@ -59,6 +67,14 @@ const SYSTEM: Record<string, Row> = {
   },
   ENODATA: { hint: 'The socket has no such thing to tell, or not yet.', disposition: 'close' },
   ENOENT: { hint: 'Create the directory first, or correct the path.', disposition: 'close' },
+  'ENOENT connect': {
+    hint: 'Nobody has bound this path: start the other side first, or correct the path.',
+    disposition: 'close',
+  },
+  'ENOENT sendmsg': {
+    hint: 'Nobody has bound this path: start the other side first, or correct the path.',
+    disposition: 'close',
+  },
   ENOMEM: { hint: 'The kernel is short of memory: try again later.', disposition: 'shed' },
   ENOPROTOOPT: { hint: 'Sockets of this kind do not have this option.', disposition: 'bug' },
   ENOSYS: { hint: 'This runtime has no event loop to watch descriptors with.', disposition: 'close' },

@@ -64,6 +64,9 @@ export const SOCKET_PATH_MAX = process.platform === 'linux' ? 107 : 103
 /** The same without the terminator, which the kernel can do without: sun_path is full then. */
 export const SUN_PATH_BYTES = SOCKET_PATH_MAX + 1
 
+/** Descriptor numbers of a worker thread that can be closed with it; the usual hard limit of a process is lower. */
+export const CLOSED_WITH_THREAD_MAX = 1024 * 1024
+
 /** Workers one supervisor may run. */
 export const WORKERS_MAX = 1024
 

@@ -1,8 +1,7 @@
 /** Control messages between the tuples of the API and the bytes of the kernel. */
-import { types } from 'node:util'
 import { shown, wholeNumber } from '../arguments.js'
 import { ANCILLARY_BYTES_MAX, DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
-import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { byteLengthOf, LITTLE_ENDIAN } from '../syscalls/bytes.js'
 import { SCM_PIDFD, SCM_RIGHTS, SOL_SOCKET } from '../syscalls/constants.js'
 import { constant } from '../syscalls/kernel.js'
 import { asBytes, type Bytes } from './buffers.js'
@@ -45,6 +44,8 @@ export interface Controls {
   /** Level and type of each. */
   readonly kinds: number[]
   readonly data: Uint8Array[]
+  /** Bytes of each data, as they were when they were checked. */
+  readonly lengths: number[]
   /** Descriptors in all of them. */
   readonly descriptors: number
   /** Bytes they take. */
@@ -59,35 +60,34 @@ export function iterableOf(ancillary: unknown, name = 'ancillary'): Iterable<unk
   throw new TypeError(`${name}: an iterable of [level, type, data], not ${shown(ancillary)}`)
 }
 
-/** Whether a value is `[level, type, data]` with data in the form that every tuple received has. */
-function isPlain(message: unknown): message is [level: number, type: number, data: Uint8Array] {
-  if (!Array.isArray(message) || message.length !== 3) return false
-  const [level, type, data] = message as unknown[]
-  if (typeof level !== 'number' || (level | 0) !== level || typeof type !== 'number' || (type | 0) !== type)
-    return false
-  return types.isUint8Array(data)
-}
-
 /**
- * One control message of an argument, its data as bytes.
+ * One control message of an argument, its data as bytes; each part is looked at once.
  * @throws {TypeError | RangeError} it is none
  */
-export function checked(
+export function controlMessageOf(
   message: unknown,
   index: number,
   name = 'ancillary',
 ): readonly [level: number, type: number, data: Uint8Array] {
-  if (isPlain(message)) return message
-  const place = `${name}[${index}]`
-  if (!Array.isArray(message) || message.length !== 3) {
-    const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
-    throw new TypeError(`${place}: [level, type, data], not ${came}`)
+  if (Array.isArray(message) && message.length === 3) {
+    const [level, type, data] = message as unknown[]
+    const bytes = asBytes(data)
+    if (isSigned(level) && isSigned(type) && bytes !== null) return [level, type, bytes]
+    checkSigned(`${name}[${index}] level`, level)
+    checkSigned(`${name}[${index}] type`, type)
+    throw new TypeError(`${name}[${index}] data: a buffer, not ${shown(data)}`)
   }
-  const level = signed(`${place} level`, message[0])
-  const type = signed(`${place} type`, message[1])
-  const data = asBytes(message[2])
-  if (data === null) throw new TypeError(`${place} data: a buffer, not ${shown(message[2])}`)
-  return [level, type, data]
+  const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
+  throw new TypeError(`${name}[${index}]: [level, type, data], not ${came}`)
+}
+
+const isSigned = (value: unknown): value is number => typeof value === 'number' && (value | 0) === value
+
+function checkSigned(name: string, value: unknown): void {
+  if (isSigned(value)) return
+  if (typeof value === 'number') throw new RangeError(`${name}: a 32-bit whole number, not ${value}`)
+  const missing = value === undefined ? '; does this platform have the constant?' : ''
+  throw new TypeError(`${name}: a number, not ${shown(value)}${missing}`)
 }
 
 /**
@@ -97,11 +97,12 @@ export function checked(
 export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
   const kinds: number[] = []
   const data: Uint8Array[] = []
+  const lengths: number[] = []
   let descriptors = 0
   let space = 0
   for (const message of iterableOf(ancillary, name)) {
-    const [level, type, bytes] = checked(message, data.length, name)
-    const length = bytes.byteLength
+    const [level, type, bytes] = controlMessageOf(message, data.length, name)
+    const length = byteLengthOf(bytes)
     if (level === SOL_SOCKET && type === SCM_RIGHTS) {
       if (length % DESCRIPTOR_BYTES !== 0) {
         throw new RangeError(`${name}[${data.length}] data: whole descriptors of 4 bytes each, not ${length} bytes`)
@@ -119,25 +120,18 @@ export function controlsOf(ancillary: unknown, name = 'ancillary'): Controls {
     }
     kinds.push(level, type)
     data.push(bytes)
+    lengths.push(length)
   }
-  return { kinds, data, descriptors, space }
-}
-
-function signed(name: string, value: unknown): number {
-  if (typeof value === 'number' && (value | 0) === value) return value
-  if (typeof value !== 'number') {
-    const missing = value === undefined ? '; does this platform have the constant?' : ''
-    throw new TypeError(`${name}: a number, not ${shown(value)}${missing}`)
-  }
-  throw new RangeError(`${name}: a 32-bit whole number, not ${value}`)
+  return { kinds, data, lengths, descriptors, space }
 }
 
 /**
  * Puts control messages where the native floor expects them: data in `control` from `at` on, numbers in `index` from
- * entry `first` on.
+ * entry `first` on. Runs no code of the caller's.
+ * @throws {RangeError} data has changed its size since it was checked
  */
 export function placeControls(
-  { kinds, data }: Controls,
+  { kinds, data, lengths }: Controls,
   control: Uint8Array,
   index: Int32Array,
   at = 0,
@@ -146,12 +140,16 @@ export function placeControls(
   let start = at
   for (let i = 0; i < data.length; i++) {
     const bytes = data[i] as Uint8Array
+    const length = lengths[i] as number
     const entry = 4 * (first + i)
+    if (byteLengthOf(bytes) !== length) {
+      throw new RangeError(`ancillary[${i}] data: ${length} bytes as when it was checked, not ${byteLengthOf(bytes)}`)
+    }
     index[entry] = kinds[2 * i] as number
     index[entry + 1] = kinds[2 * i + 1] as number
-    index[entry + 3] = bytes.byteLength
+    index[entry + 3] = length
     control.set(bytes, start + HEADER)
-    start += HEADER + aligned(bytes.byteLength)
+    start += HEADER + aligned(length)
   }
 }
 

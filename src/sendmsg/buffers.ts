@@ -2,6 +2,7 @@
 import { types } from 'node:util'
 import { shown } from '../arguments.js'
 import { BUFFERS_PER_MESSAGE_MAX } from '../limits.js'
+import { byteLengthOf } from '../syscalls/bytes.js'
 
 /** Bytes in memory: a Buffer, any typed array or DataView, an ArrayBuffer. Strings have to be encoded first. */
 export type Bytes = ArrayBufferView | ArrayBufferLike
@@ -43,6 +44,6 @@ export function buffersOf(name: string, value: unknown): Uint8Array | Uint8Array
 
 /** Bytes of all parts together. */
 export function totalOf(parts: Uint8Array | readonly Uint8Array[]): number {
-  if (!Array.isArray(parts)) return (parts as Uint8Array).byteLength
-  return (parts as readonly Uint8Array[]).reduce((sum, { byteLength }) => sum + byteLength, 0)
+  if (!Array.isArray(parts)) return byteLengthOf(parts as Uint8Array)
+  return (parts as readonly Uint8Array[]).reduce((sum, part) => sum + byteLengthOf(part), 0)
 }

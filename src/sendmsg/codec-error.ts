@@ -1,7 +1,7 @@
 /** What went wrong with datagrams sent earlier: the extended errors of IP and IPv6. */
 import { shown, wholeNumber } from '../arguments.js'
 import { SyscallError } from '../errors.js'
-import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { LITTLE_ENDIAN, viewOf } from '../syscalls/bytes.js'
 import { IP_RECVERR, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
 import {
@@ -70,7 +70,7 @@ function encode(error: Partial<GivenError>, size: number): Buffer {
   const number = typeof origin === 'number' ? origin : ORIGINS.indexOf(origin)
   if (number < 0) throw new TypeError(`origin: one of ${ORIGINS.join(', ')} or a number, not ${shown(origin)}`)
   const bytes = Buffer.alloc(size)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = viewOf(bytes)
   view.setUint32(0, -wholeNumber('errno', errno, -0xffff, 0), LITTLE_ENDIAN)
   view.setUint8(4, wholeNumber('origin', number, 0, 255))
   view.setUint8(5, wholeNumber('icmpType', icmpType, 0, 255))
@@ -87,7 +87,7 @@ function encode(error: Partial<GivenError>, size: number): Buffer {
 }
 
 function decode(bytes: Buffer): ExtendedError {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = viewOf(bytes)
   const errno = 0 - view.getUint32(0, LITTLE_ENDIAN)
   const origin = view.getUint8(4)
   return {

@@ -1,5 +1,5 @@
 import { shown } from '../arguments.js'
-import { type ControlMessage, checked, iterableOf } from './ancillary.js'
+import { type ControlMessage, controlMessageOf, iterableOf } from './ancillary.js'
 import { asBytes } from './buffers.js'
 
 /** One kind of control message: its numbers, and how a value stands in its bytes. */
@@ -63,7 +63,7 @@ export function dataOf(ancillary: Iterable<ControlMessage>, level: number, type:
   const found: Uint8Array[] = []
   let index = 0
   for (const message of iterableOf(ancillary)) {
-    const [itsLevel, itsType, data] = checked(message, index++)
+    const [itsLevel, itsType, data] = controlMessageOf(message, index++)
     if (itsLevel === level && itsType === type) found.push(data)
   }
   return found

@@ -1,7 +1,7 @@
 /** Codecs of IP, IPv6 and UDP. */
 import { isIPv4, isIPv6 } from 'node:net'
 import { shown, wholeNumber } from '../arguments.js'
-import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { integers, LITTLE_ENDIAN, viewOf } from '../syscalls/bytes.js'
 import * as constants from '../syscalls/constants.js'
 import { kernel } from '../syscalls/kernel.js'
 import { type Codec, defineCodec, fieldsOf } from './codec.js'
@@ -9,8 +9,6 @@ import { type Codec, defineCodec, fieldsOf } from './codec.js'
 const { AF_INET, AF_INET6, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP } = constants
 const U32_MAX = 0xffffffff
 const MACOS = process.platform === 'darwin'
-
-const viewOf = (data: Buffer): DataView => new DataView(data.buffer, data.byteOffset, data.byteLength)
 
 interface NumberDefinition {
   constant: string
@@ -43,9 +41,9 @@ function numberCodec({
     sizes: (length) => length === size || (shortened && length === 1),
     encode: (value) => {
       wholeNumber(constant, value, least, most)
+      if (size === 4) return integers(value)
       const data = Buffer.alloc(size)
-      if (size === 2) viewOf(data).setUint16(0, value, LITTLE_ENDIAN)
-      else viewOf(data).setInt32(0, value, LITTLE_ENDIAN)
+      viewOf(data).setUint16(0, value, LITTLE_ENDIAN)
       return data
     },
     decode: (data) => {

@@ -1,6 +1,6 @@
 /** Codecs of the socket level: descriptors, credentials, timestamps. */
 import { shown, wholeNumber } from '../arguments.js'
-import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { decodeTime, encodeTime, integers, LITTLE_ENDIAN, TIME_BYTES, viewOf } from '../syscalls/bytes.js'
 import {
   SCM_CREDENTIALS,
   SCM_PIDFD,
@@ -10,14 +10,11 @@ import {
   SOL_SOCKET,
 } from '../syscalls/constants.js'
 import type { Credentials } from '../syscalls/credentials.js'
-import { constant } from '../syscalls/kernel.js'
 import { appendDescriptors, type ControlMessage } from './ancillary.js'
 import { type Codec, dataOf, defineCodec, fieldsOf } from './codec.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
 
 const U32_MAX = 0xffffffff
-
-const viewOf = (data: Buffer): DataView => new DataView(data.buffer, data.byteOffset, data.byteLength)
 
 /** SCM_RIGHTS: descriptors. */
 export interface RightsCodec extends Codec<number[], Iterable<DescriptorLike>> {
@@ -26,7 +23,7 @@ export interface RightsCodec extends Codec<number[], Iterable<DescriptorLike>> {
 }
 
 /**
- * Descriptors, SCM_RIGHTS: `sendmsg(socket, 'x', [rights([descriptor])])`. Sending borrows them: the receiver gets
+ * Descriptors, SCM_RIGHTS: `sendmsg(socket, Buffer.from('x'), [rights([descriptor])])`. Sending borrows them: the receiver gets
  * copies. What is received is given: numbers, close-on-exec.
  * @see unix(7)
  */
@@ -79,12 +76,11 @@ export const credentials: Codec<Credentials, Partial<Credentials>> = defineCodec
   sizes: (length) => length === 12,
   encode: (given: Partial<Credentials>): Buffer => {
     const { pid, uid, gid } = fieldsOf('credentials', given)
-    const data = Buffer.alloc(12)
-    const view = viewOf(data)
-    view.setUint32(0, wholeNumber('pid', pid ?? process.pid, 0, 0x7fffffff), LITTLE_ENDIAN)
-    view.setUint32(4, wholeNumber('uid', uid ?? process.geteuid?.(), 0, U32_MAX), LITTLE_ENDIAN)
-    view.setUint32(8, wholeNumber('gid', gid ?? process.getegid?.(), 0, U32_MAX), LITTLE_ENDIAN)
-    return data
+    return integers(
+      wholeNumber('pid', pid ?? process.pid, 0, 0x7fffffff),
+      wholeNumber('uid', uid ?? process.geteuid?.(), 0, U32_MAX),
+      wholeNumber('gid', gid ?? process.getegid?.(), 0, U32_MAX),
+    )
   },
   decode: (data): Credentials => {
     const view = viewOf(data)
@@ -103,20 +99,15 @@ export const pidfd: Codec<number> = defineCodec({
   level: SOL_SOCKET,
   type: SCM_PIDFD,
   sizes: (length) => length === 4,
-  encode: (number): Buffer => {
-    const data = Buffer.alloc(4)
-    viewOf(data).setInt32(0, wholeNumber('pidfd', number, -0x80000000, 0x7fffffff), LITTLE_ENDIAN)
-    return data
-  },
+  encode: (number): Buffer => integers(wholeNumber('pidfd', number, -0x80000000, 0x7fffffff)),
   decode: (data) => viewOf(data).getInt32(0, LITTLE_ENDIAN),
 })
 
 const NANOSECONDS = 1_000_000_000n
+/** What a C long holds. */
+const SECONDS_MAX = TIME_BYTES === 8 ? 0x7fffffffn : 0x7fffffffffffffffn
 
-/** A struct timeval or timespec: two C longs, of 8 bytes each on 64-bit systems. */
-const TIME_BYTES = constant('TIMEVAL_BYTES')
-
-/** Seconds and a fraction of them, `unit` nanoseconds each; written for 64-bit systems only. */
+/** Seconds and a fraction of them, `unit` nanoseconds each. */
 function timeCodec(constant: string, type: number, unit: bigint): Codec<bigint> {
   return defineCodec<bigint>({
     constant,
@@ -125,21 +116,14 @@ function timeCodec(constant: string, type: number, unit: bigint): Codec<bigint> 
     sizes: (length) => length === TIME_BYTES,
     encode: (time) => {
       if (typeof time !== 'bigint') throw new TypeError(`time: a bigint of nanoseconds, not ${shown(time)}`)
-      if (time < 0n || time / NANOSECONDS > 0x7fffffffffffffffn || time % unit !== 0n) {
+      if (time < 0n || time / NANOSECONDS > SECONDS_MAX || time % unit !== 0n) {
         throw new RangeError(`time: nanoseconds from 0, a multiple of ${unit}, not ${time}`)
       }
-      const data = Buffer.alloc(16)
-      viewOf(data).setBigInt64(0, time / NANOSECONDS, LITTLE_ENDIAN)
-      viewOf(data).setBigInt64(8, (time % NANOSECONDS) / unit, LITTLE_ENDIAN)
-      return data
+      return encodeTime(time / NANOSECONDS, Number((time % NANOSECONDS) / unit))
     },
     decode: (data) => {
-      const view = viewOf(data)
-      const long = (at: number): bigint =>
-        data.length === 16 ? view.getBigInt64(2 * at, LITTLE_ENDIAN) : BigInt(view.getInt32(at, LITTLE_ENDIAN))
-      // macOS has microseconds in 32 bits, and padding behind them.
-      const fraction = process.platform === 'darwin' ? BigInt(view.getInt32(data.length / 2, LITTLE_ENDIAN)) : long(4)
-      return long(0) * NANOSECONDS + fraction * unit
+      const { seconds, fraction } = decodeTime(data)
+      return seconds * NANOSECONDS + BigInt(fraction) * unit
     },
   })
 }

@@ -2,13 +2,20 @@ import { shown, wholeNumber } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import * as native from '../syscalls/descriptor.js'
-import { appendDescriptors, type ControlMessage, carriesDescriptors, checked, iterableOf } from './ancillary.js'
+import * as closedWithThread from '../syscalls/thread-end.js'
+import {
+  appendDescriptors,
+  type ControlMessage,
+  carriesDescriptors,
+  controlMessageOf,
+  iterableOf,
+} from './ancillary.js'
 import { rights } from './codecs-socket.js'
 import { forget } from './readiness.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
 
 /** Descriptors on their way to one native call. */
-const closing = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
+let closing = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
 
 /** What is told of a descriptor that nobody can close any more. */
 interface Trace {
@@ -24,9 +31,19 @@ const leaks = new FinalizationRegistry<Trace>(({ fd, stack }) => {
   })
 })
 
+/** Where a descriptor was made. A program's own formatter of stacks may throw: that is no reason to lose it. */
+function stackHere(): string | undefined {
+  try {
+    return new Error('made here').stack
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * Owns one descriptor: closes it once, by `close()` or at the end of a `using` block. One that is forgotten while open
  * is reported with a warning (HANDOVER_DESCRIPTOR_LEAK) and not closed, as its number may be in use elsewhere by then.
+ * What a worker thread owns when it ends is closed, as a process's descriptors are.
  */
 export class Descriptor {
   /** Whether warnings of leaks say where the descriptor was made. Costs a stack trace each. Default false. */
@@ -40,8 +57,9 @@ export class Descriptor {
    */
   constructor(fd: number) {
     this.#fd = wholeNumber('fd', fd, 0, 0x7fffffff)
-    const stack = Descriptor.traceLeaks ? new Error('made here').stack : undefined
-    leaks.register(this, { fd, stack }, this)
+    forget(fd) // whatever had this number before is closed
+    closedWithThread.add(fd)
+    leaks.register(this, { fd, stack: Descriptor.traceLeaks ? stackHere() : undefined }, this)
   }
 
   /** The number, borrowed; -1 once it is closed or released. */
@@ -49,11 +67,16 @@ export class Descriptor {
     return this.#fd
   }
 
-  /** Gives the number to the caller, who closes it from now on. @throws {SyscallError} EBADF: closed or released already */
+  /**
+   * Gives the number to the caller, who closes it from now on; who waits for it gets ECANCELED.
+   * @throws {SyscallError} EBADF: closed or released already
+   */
   release(): number {
     const fd = this.#fd
     if (fd < 0) throw new SyscallError(errnoOf('EBADF'), 'release')
     this.#fd = -1
+    forget(fd)
+    closedWithThread.remove(fd)
     leaks.unregister(this)
     return fd
   }
@@ -112,18 +135,18 @@ export function takeDescriptors(ancillary: Iterable<ControlMessage>): Descriptor
  * Closes every descriptor among received control messages (SCM_RIGHTS, SCM_PIDFD): for a receiver that does not want
  * them. Takes them.
  * @returns how many there were
+ * @throws {TypeError | RangeError} something is no control message; nothing is closed then
+ * @throws {SyscallError} EBADF: one was closed already; the others are closed
  */
 export function closeDescriptors(ancillary: Iterable<ControlMessage>): number {
   const open: number[] = []
   let index = 0
   for (const message of iterableOf(ancillary)) {
-    const [level, type, data] = checked(message, index++)
+    const [level, type, data] = controlMessageOf(message, index++)
     if (carriesDescriptors(level, type)) appendDescriptors(data, open)
   }
-  for (let first = 0; first < open.length; first += closing.length) {
-    const count = Math.min(closing.length, open.length - first)
-    for (let i = 0; i < count; i++) closing[i] = open[first + i] as number
-    native.closeMany(closing, 0, count)
-  }
+  if (open.length > closing.length) closing = new Int32Array(open.length)
+  for (let i = 0; i < open.length; i++) closing[i] = open[i] as number
+  if (open.length > 0) native.closeMany(closing, 0, open.length, closeDescriptors)
   return open.length
 }

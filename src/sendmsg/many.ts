@@ -1,5 +1,4 @@
 import { shown, wholeNumber } from '../arguments.js'
-import { errnoOf } from '../errors.js'
 import { ANCILLARY_BYTES_MAX, MESSAGES_PER_CALL_MAX, RECEIVE_DEFAULT } from '../limits.js'
 import { MSG_TRUNC } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
@@ -11,14 +10,24 @@ import { type Buffers, buffersOf } from './buffers.js'
 import { answeredFlags, type ReceivedMessage } from './receive.js'
 import { checkBytes, failure } from './send.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
-import { roomFor } from './spare.js'
 
-const WOULD_BLOCK = errnoOf('EAGAIN')
 const ADDRESS_BYTES = constant('ADDRESS_BYTES')
 /** Numbers in a row of the native calls. */
 const SENT_ROW = 3
 const RECEIVED_ROW = 4
 const ENTRY = 4
+
+/** Larger room than this is not kept from one receive to the next, in bytes. */
+const SLAB_KEPT_MAX = 4 * 1024 * 1024
+let slab = Buffer.alloc(0)
+
+/** Room for `size` bytes, from which every message is copied. @param zeroed  as the kernel may not write all of it */
+function slabOf(size: number, zeroed: boolean): Buffer {
+  if (zeroed) return Buffer.alloc(size)
+  if (size > SLAB_KEPT_MAX) return Buffer.allocUnsafeSlow(size)
+  if (slab.length < size) slab = Buffer.allocUnsafeSlow(size)
+  return slab
+}
 
 /** One message of {@link sendmmsg}, its parts as {@link sendmsg} takes them. */
 export interface Message {
@@ -97,7 +106,7 @@ function sendAll(
     entries += controls.data.length
   })
   const sent = native.sendmmsg(descriptor, parts, rows, counts.length, control, index, slots, flags)
-  if (sent === WOULD_BLOCK) return null
+  if (sent === native.WOULD_BLOCK) return null
   if (sent < 0) throw failure(sent, 'sendmmsg', sendmmsg)
   return Array.from({ length: sent }, (_, i) => rows[SENT_ROW * i] as number)
 }
@@ -125,7 +134,7 @@ export function recvmmsg(
   wholeNumber('count', count, 1, MESSAGES_PER_CALL_MAX)
   wholeNumber('maxSize', maxSize, 0, RECEIVE_DEFAULT)
   wholeNumber('ancillarySize', ancillarySize, 0, ANCILLARY_BYTES_MAX)
-  const data = roomFor(count * maxSize, (flagsOf(flags) & MSG_TRUNC) !== 0)
+  const data = slabOf(count * maxSize, (flagsOf(flags) & MSG_TRUNC) !== 0)
   const control = new Uint8Array(count * ancillarySize)
   const index = new Int32Array(ENTRY * count * (Math.floor(ancillarySize / CMSG_SPACE(0)) + 1))
   const addresses = new Uint8Array(ADDRESS_BYTES * count)
@@ -142,7 +151,7 @@ export function recvmmsg(
     rows,
     flags,
   )
-  if (received === WOULD_BLOCK) return null
+  if (received === native.WOULD_BLOCK) return null
   if (received < 0) throw failure(received, 'recvmmsg', recvmmsg)
   const messages: ReceivedMessage[] = []
   let entry = 0

@@ -2,8 +2,9 @@ import { shown, wholeNumber } from '../arguments.js'
 import * as native from '../syscalls/sockopt.js'
 import { asBytes, type Bytes } from './buffers.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
-import { namedOption, type SocketOptionName, type SocketOptionValues } from './socket-options.js'
+import { integerAt, namedOption, type SocketOptionName, type SocketOptionValues } from './socket-options.js'
 
+const INTEGER_BYTES = 4
 const I32_MAX = 0x7fffffff
 /** The most that one call of getsockopt asks for, in bytes. */
 const OPTION_BYTES_MAX = 64 * 1024
@@ -33,10 +34,11 @@ export function getsockopt(
     return form.decode(bytes.subarray(0, native.getsockopt(descriptor, level, number, bytes, getsockopt)))
   }
   checkRaw(levelOrName, option)
-  if (size === undefined) return native.getsockoptInt(descriptor, levelOrName, option as number, getsockopt)
-  const bytes = Buffer.alloc(wholeNumber('size', size, 0, OPTION_BYTES_MAX))
+  const bytes = Buffer.alloc(size === undefined ? 2 * INTEGER_BYTES : wholeNumber('size', size, 0, OPTION_BYTES_MAX))
   const length = native.getsockopt(descriptor, levelOrName, option as number, bytes, getsockopt)
-  return bytes.subarray(0, Math.min(length, bytes.length))
+  if (size !== undefined) return bytes.subarray(0, Math.min(length, bytes.length))
+  if (length <= INTEGER_BYTES) return integerAt(bytes.subarray(0, length), 0)
+  throw new RangeError(`size: how many bytes to read at most, as this option is no integer, not ${shown(size)}`)
 }
 
 /**

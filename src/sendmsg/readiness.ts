@@ -4,6 +4,7 @@
  */
 import { shown } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
+import type { Called } from '../syscalls/result.js'
 import { READABLE, URGENT, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { type DescriptorLike, descriptorOf } from './socket-argument.js'
 
@@ -14,7 +15,8 @@ export interface WaitOptions {
 
 interface Waiter {
   events: number
-  settle(error?: unknown): void
+  succeed(): void
+  fail(error: unknown): void
 }
 
 interface Wait {
@@ -29,12 +31,12 @@ const waits = new Map<number, Wait>()
  * an error. Borrows the descriptor: close it by {@link Descriptor.close} or {@link close}, which end the waiting. Keeps
  * the process alive. The descriptor becomes non-blocking.
  * @throws {TypeError | RangeError} a wrong argument
- * @throws {SyscallError} EBADF, EPERM (a regular file is always ready), EEXIST (a `net.Socket` has it, or another
- *   watcher: wait for a `dup` of it), ECANCELED (it was closed meanwhile)
+ * @throws {SyscallError} EBADF, EPERM (a regular file is always ready), EEXIST (a `net.Socket` reads it, or another
+ *   watcher: wait for a `dup` of it), ECANCELED (it was closed or released meanwhile)
  * @see poll(2)
  */
-export async function readable(descriptor: DescriptorLike, options?: WaitOptions): Promise<void> {
-  return ready(descriptor, READABLE, options)
+export async function readable(descriptor: DescriptorLike, options: WaitOptions = {}): Promise<void> {
+  return wait(descriptor, READABLE, options, readable)
 }
 
 /**
@@ -44,64 +46,88 @@ export async function readable(descriptor: DescriptorLike, options?: WaitOptions
  * @throws {SyscallError} EBADF, EPERM, EEXIST, ECANCELED
  * @see poll(2)
  */
-export async function writable(descriptor: DescriptorLike, options?: WaitOptions): Promise<void> {
-  return ready(descriptor, WRITABLE, options)
+export async function writable(descriptor: DescriptorLike, options: WaitOptions = {}): Promise<void> {
+  return wait(descriptor, WRITABLE, options, writable)
 }
 
 /**
- * Waits for urgent data (out of band), as {@link readable} otherwise.
+ * Waits for urgent data (out of band), or for the peer to have sent its end; as {@link readable} otherwise.
  * @throws {TypeError | RangeError} a wrong argument
  * @throws {SyscallError} EBADF, EPERM, EEXIST, ECANCELED
  * @see poll(2), POLLPRI; tcp(7)
  */
-export async function urgent(descriptor: DescriptorLike, options?: WaitOptions): Promise<void> {
-  return ready(descriptor, URGENT, options)
+export async function urgent(descriptor: DescriptorLike, options: WaitOptions = {}): Promise<void> {
+  return wait(descriptor, URGENT, options, urgent)
 }
 
-function ready(descriptor: DescriptorLike, events: number, options: WaitOptions = {}): Promise<void> {
+function wait(descriptor: DescriptorLike, events: number, options: WaitOptions, called: Called): Promise<void> {
   const fd = descriptorOf('descriptor', descriptor, 'uv_poll_init')
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`options: an object { signal }, not ${shown(options)}`)
-  }
-  const { signal } = options
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw new TypeError(`options.signal: an AbortSignal, not ${shown(signal)}`)
-  }
-  if (signal?.aborted) return Promise.reject(signal.reason)
+  const signal = signalOf(options)
+  if (signal?.aborted) return Promise.reject(reasonOf(signal))
   return new Promise((resolve, reject) => {
-    const wait = waitFor(fd)
-    const aborted = (): void => waiter.settle(signal?.reason)
+    const shared = sharedWait(fd, called)
+    const aborted = (): void => waiter.fail(reasonOf(signal as AbortSignal))
+    const leave = (): void => {
+      signal?.removeEventListener('abort', aborted)
+      shared.waiters.delete(waiter)
+      update(fd, shared)
+    }
     const waiter: Waiter = {
       events,
-      settle(error) {
-        signal?.removeEventListener('abort', aborted)
-        wait.waiters.delete(waiter)
-        update(fd, wait)
-        if (error === undefined) resolve()
-        else reject(error)
+      succeed() {
+        leave()
+        resolve()
+      },
+      fail(error) {
+        leave()
+        reject(error)
       },
     }
-    wait.waiters.add(waiter)
+    shared.waiters.add(waiter)
     signal?.addEventListener('abort', aborted)
     try {
-      update(fd, wait)
+      update(fd, shared)
     } catch (error) {
-      waiter.settle(error)
+      waiter.fail(error)
     }
   })
 }
 
-function waitFor(fd: number): Wait {
+/** @throws {TypeError} the options are none, or the signal itself stands in their place */
+function signalOf(options: WaitOptions): AbortSignal | undefined {
+  if (typeof options !== 'object' || options === null || 'aborted' in options) {
+    throw new TypeError(`options: an object { signal }, not ${shown(options)}`)
+  }
+  const { signal } = options
+  if (signal === undefined || typeof signal?.addEventListener === 'function') return signal
+  throw new TypeError(`options.signal: an AbortSignal, not ${shown(signal)}`)
+}
+
+/** Signals that are not Node's own may have no reason. */
+function reasonOf(signal: AbortSignal): unknown {
+  return signal.reason ?? new DOMException('This operation was aborted', 'AbortError')
+}
+
+function sharedWait(fd: number, called: Called): Wait {
   const known = waits.get(fd)
   if (known !== undefined) return known
   const waiters = new Set<Waiter>()
   const ready = (events: number): void => {
-    for (const waiter of [...waiters]) if ((waiter.events & events) !== 0) waiter.settle()
+    for (const waiter of [...waiters]) if ((waiter.events & events) !== 0) waiter.succeed()
   }
-  const watcher = new Watcher(fd, ready, 'keep')
-  const wait = { watcher, waiters }
-  waits.set(fd, wait)
-  return wait
+  const shared = { watcher: watcherOf(fd, ready, called), waiters }
+  waits.set(fd, shared)
+  return shared
+}
+
+/** The error of a watcher that cannot be made starts where the waiting was asked for. */
+function watcherOf(fd: number, ready: (events: number) => void, called: Called): Watcher {
+  try {
+    return new Watcher(fd, ready, 'keep')
+  } catch (error) {
+    Error.captureStackTrace(error as Error, called)
+    throw error
+  }
 }
 
 /** Watches for what somebody waits for; where nobody does, the watcher goes. */
@@ -113,10 +139,13 @@ function update(fd: number, { watcher, waiters }: Wait): void {
   waits.delete(fd)
 }
 
-/** A descriptor is about to be closed: nothing will be heard of it, and its number may soon be another's. */
+/**
+ * A number is about to be closed or given away, or is a new descriptor's: who waits for what it was will hear nothing of
+ * it any more.
+ */
 export function forget(fd: number): void {
   const wait = waits.get(fd)
   if (wait === undefined) return
   const error = new SyscallError(errnoOf('ECANCELED'), 'poll')
-  for (const waiter of [...wait.waiters]) waiter.settle(error)
+  for (const waiter of [...wait.waiters]) waiter.fail(error)
 }

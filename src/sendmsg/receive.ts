@@ -1,5 +1,4 @@
 import { wholeNumber } from '../arguments.js'
-import { errnoOf } from '../errors.js'
 import { ANCILLARY_BYTES_MAX, RECEIVE_DEFAULT, RECEIVE_MAX } from '../limits.js'
 import { MSG_CMSG_CLOEXEC, MSG_TRUNC } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
@@ -11,8 +10,6 @@ import { type Buffers, buffersOf } from './buffers.js'
 import { failure } from './send.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
 import { roomFor, trimmed } from './spare.js'
-
-const WOULD_BLOCK = errnoOf('EAGAIN')
 
 interface Envelope {
   /** Control messages in the order of the kernel; descriptors in them are the caller's, close-on-exec. */
@@ -102,7 +99,7 @@ export function recvmsgInto(
 }
 
 function refused(errno: number, called: Called): null {
-  if (errno === WOULD_BLOCK) return null
+  if (errno === native.WOULD_BLOCK) return null
   throw failure(errno, 'recvmsg', called)
 }
 

@@ -1,4 +1,4 @@
-import { errnoOf, SyscallError } from '../errors.js'
+import { SyscallError } from '../errors.js'
 import { SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
 import * as native from '../syscalls/message.js'
@@ -8,8 +8,6 @@ import { getsockoptInt } from '../syscalls/sockopt.js'
 import { type ControlMessage, controlsOf, placeControls } from './ancillary.js'
 import { type Buffers, buffersOf, totalOf } from './buffers.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
-
-const WOULD_BLOCK = errnoOf('EAGAIN')
 
 /**
  * Sends one message: the bytes of all buffers in order, control messages with them. Borrows everything, also the
@@ -48,16 +46,24 @@ export function sendmsg(
   if (controls !== null) placeControls(controls, exchange.control, exchange.controlIndex)
   const sent = native.sendmsg(descriptor, parts, checkedFlags, controls?.data.length ?? 0, addressLength)
   if (sent >= 0) return sent
-  if (sent === WOULD_BLOCK) return null
+  if (sent === native.WOULD_BLOCK) return null
   throw failure(sent, 'sendmsg', sendmsg, address)
 }
 
 /** @throws {RangeError} a stream would drop the descriptors of a message without bytes; a datagram delivers them */
 export function checkBytes(descriptor: number, parts: Uint8Array | readonly Uint8Array[], name = 'data'): void {
-  if (totalOf(parts) > 0 || getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM) return
+  if (totalOf(parts) > 0 || !isStream(descriptor)) return
   throw new RangeError(
     `${name}: at least one byte when descriptors go over a stream, or the kernel drops them; not 0 bytes`,
   )
+}
+
+function isStream(descriptor: number): boolean {
+  try {
+    return getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) === SOCK_STREAM
+  } catch {
+    return false // what is wrong with the descriptor the send itself will say
+  }
 }
 
 /** The error of a call, its stack starting where the caller called `called`. */

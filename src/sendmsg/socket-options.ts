@@ -1,6 +1,6 @@
 /** Socket options by name, each with the kind of value it has. */
 import { shown, wholeNumber } from '../arguments.js'
-import { LITTLE_ENDIAN } from '../syscalls/byte-order.js'
+import { decodeTime, encodeTime, integers, LITTLE_ENDIAN, TIME_BYTES, viewOf } from '../syscalls/bytes.js'
 import * as constants from '../syscalls/constants.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { credentials } from './codecs-socket.js'
@@ -12,7 +12,7 @@ const FLAGS = [
   ...(['IP_BIND_ADDRESS_NO_PORT', 'IP_FREEBIND', 'IP_HDRINCL', 'IP_MULTICAST_LOOP', 'IP_PKTINFO'] as const),
   ...(['IP_RECVERR', 'IP_RECVORIGDSTADDR', 'IP_RECVTOS', 'IP_RECVTTL', 'IP_TRANSPARENT'] as const),
   ...(['IPV6_DONTFRAG', 'IPV6_FREEBIND', 'IPV6_MULTICAST_LOOP', 'IPV6_RECVERR', 'IPV6_RECVHOPLIMIT'] as const),
-  ...(['IPV6_RECVPKTINFO', 'IPV6_RECVTCLASS', 'IPV6_V6ONLY'] as const),
+  ...(['IPV6_RECVORIGDSTADDR', 'IPV6_RECVPKTINFO', 'IPV6_RECVTCLASS', 'IPV6_V6ONLY'] as const),
   ...(['TCP_CORK', 'TCP_NODELAY', 'TCP_QUICKACK', 'UDP_CORK', 'UDP_GRO'] as const),
 ] as const
 
@@ -21,7 +21,14 @@ const NUMBERS = [
   ...(['SO_PRIORITY', 'SO_PROTOCOL', 'SO_RCVBUF', 'SO_RCVBUFFORCE', 'SO_RCVLOWAT', 'SO_SNDBUF'] as const),
   ...(['SO_SNDBUFFORCE', 'SO_SNDLOWAT', 'SO_TIMESTAMPING', 'SO_TYPE'] as const),
   ...(['IP_MTU', 'IP_MTU_DISCOVER', 'IP_MULTICAST_TTL', 'IP_TOS', 'IP_TTL'] as const),
-  ...(['IPV6_MTU', 'IPV6_MTU_DISCOVER', 'IPV6_MULTICAST_HOPS', 'IPV6_TCLASS', 'IPV6_UNICAST_HOPS'] as const),
+  ...([
+    'IPV6_MTU',
+    'IPV6_MTU_DISCOVER',
+    'IPV6_MULTICAST_HOPS',
+    'IPV6_MULTICAST_IF',
+    'IPV6_TCLASS',
+    'IPV6_UNICAST_HOPS',
+  ] as const),
   ...(['TCP_DEFER_ACCEPT', 'TCP_FASTOPEN', 'TCP_KEEPCNT', 'TCP_KEEPIDLE', 'TCP_KEEPINTVL', 'TCP_LINGER2'] as const),
   ...(['TCP_MAXSEG', 'TCP_NOTSENT_LOWAT', 'TCP_SYNCNT', 'TCP_USER_TIMEOUT', 'UDP_SEGMENT'] as const),
 ] as const
@@ -55,18 +62,9 @@ export interface OptionForm<Value> {
 
 const I32 = 0x7fffffff
 
-function integers(...values: number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length)
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  values.forEach((value, i) => {
-    view.setInt32(4 * i, value, LITTLE_ENDIAN)
-  })
-  return bytes
-}
-
-function integerAt(bytes: Buffer, index: number): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return bytes.length < 4 * (index + 1) ? (bytes[0] ?? 0) : view.getInt32(4 * index, LITTLE_ENDIAN)
+/** The integer at `index`; of an option of fewer bytes than one integer, its first byte. */
+export function integerAt(bytes: Buffer, index: number): number {
+  return bytes.length < 4 * (index + 1) ? (bytes[0] ?? 0) : viewOf(bytes).getInt32(4 * index, LITTLE_ENDIAN)
 }
 
 const flag: OptionForm<boolean> = {
@@ -100,24 +98,15 @@ const linger: OptionForm<number | null> = {
     value === null ? integers(0, 0) : integers(1, wholeNumber(`value of ${name} in seconds`, value, 0, I32)),
 }
 
-/** A struct timeval of two longs. */
 const time: OptionForm<number> = {
-  size: 16,
+  size: TIME_BYTES,
   decode(bytes) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const [seconds, fraction] =
-      bytes.length === 16
-        ? [Number(view.getBigInt64(0, LITTLE_ENDIAN)), view.getInt32(LITTLE_ENDIAN ? 8 : 12, LITTLE_ENDIAN)]
-        : [view.getInt32(0, LITTLE_ENDIAN), view.getInt32(4, LITTLE_ENDIAN)]
-    return seconds * 1000 + fraction / 1000
+    const { seconds, fraction } = decodeTime(bytes)
+    return Number(seconds) * 1000 + fraction / 1000
   },
   encode(name, value) {
     const milliseconds = wholeNumber(`value of ${name} in milliseconds`, value, 0)
-    const bytes = Buffer.alloc(16)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    view.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), LITTLE_ENDIAN)
-    view.setBigInt64(8, BigInt((milliseconds % 1000) * 1000), LITTLE_ENDIAN)
-    return bytes
+    return encodeTime(BigInt(Math.floor(milliseconds / 1000)), (milliseconds % 1000) * 1000)
   },
 }
 
@@ -138,7 +127,7 @@ const forms = new Map<string, OptionForm<unknown>>([
   ...TIMES.map((name): [string, OptionForm<unknown>] => [name, time]),
   ['SO_LINGER', linger],
   ['SO_PEERCRED', readOnly(12, credentials.decode)],
-  ['SO_COOKIE', readOnly(8, (bytes) => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, LITTLE_ENDIAN))],
+  ['SO_COOKIE', readOnly(8, (bytes) => viewOf(bytes).getBigUint64(0, LITTLE_ENDIAN))],
 ])
 
 /** Names of all options that are known by name, whether or not this platform has them. */

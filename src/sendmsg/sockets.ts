@@ -114,8 +114,8 @@ export function accept(socket: DescriptorLike): Accepted | null {
   const peer = new Uint8Array(exchange.address.length)
   const count = checked(accepting.accept(listener, accepted, peer, peer.length, 1), 'accept', undefined, accept)
   if (count === 0) return null
-  const descriptor = new Descriptor(accepted[0] as number)
-  return { descriptor, address: decodeSockaddr(peer, 0, exchange.addressLength()) }
+  const address = decodeSockaddr(peer, 0, exchange.addressLength())
+  return { descriptor: new Descriptor(accepted[0] as number), address }
 }
 
 /**

@@ -6,7 +6,7 @@
 /** Room up to this many bytes comes from Buffer's pool and is given away as it is. */
 const POOLED_MAX = 1024
 /** Larger room than this is not kept. */
-const KEPT_MAX = 4 * 1024 * 1024
+const KEPT_MAX = 1024 * 1024
 
 const NONE = Buffer.alloc(0)
 let spare = NONE
@@ -29,11 +29,13 @@ export function roomFor(size: number, zeroed: boolean): Buffer {
 
 /** The first `used` bytes of room from {@link roomFor}, for the caller to keep. */
 export function trimmed(room: Buffer, used: number): Buffer {
-  const kept = room === lent ? spare.length : room.length
-  if (room.length > POOLED_MAX && used < kept / 2) return Buffer.from(room.subarray(0, used))
-  if (room === lent) {
+  const short = room.length > POOLED_MAX && used < room.length / 2
+  // What is given away of much larger memory would hold all of it: the next room is made to measure instead.
+  const oversized = room === lent && spare.length > 2 * room.length
+  if (room === lent && !short) {
     lent = NONE
     spare = NONE
   }
+  if (short || oversized) return Buffer.from(room.subarray(0, used))
   return used < room.length ? room.subarray(0, used) : room
 }

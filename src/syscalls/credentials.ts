@@ -11,7 +11,7 @@ export interface Credentials {
 
 /**
  * Who was at the other end of a UNIX socket when it was connected. Borrows the descriptor.
- * @throws {SyscallError} EBADF, ENOTSOCK, ENOPROTOOPT
+ * @throws {SyscallError} ENOTCONN: there is no peer; EBADF, ENOTSOCK, ENOPROTOOPT, ENODATA
  * @see unix(7), SO_PEERCRED; getpeereid(3)
  */
 export function peerCredentials(descriptor: number, called: Called = peerCredentials): Credentials {

@@ -15,8 +15,13 @@ export function close(descriptor: number, called: Called = close): void {
  * @throws {SyscallError} EBADF: one was not open; the others are closed
  * @see close(2)
  */
-export function closeMany(descriptors: Int32Array, first = 0, count = descriptors.length - first): void {
-  checked(kernel.closeMany(descriptors, first, count), 'close', undefined, closeMany)
+export function closeMany(
+  descriptors: Int32Array,
+  first = 0,
+  count = descriptors.length - first,
+  called: Called = closeMany,
+): void {
+  checked(kernel.closeMany(descriptors, first, count), 'close', undefined, called)
 }
 
 /**

@@ -59,6 +59,7 @@ export interface Kernel {
     rows: Int32Array,
     flags: number,
   ): number
+  closeAtEnd(bits: Uint32Array): number
   closeListed(control: Uint8Array, index: Int32Array, count: number): number
   watchOpen(
     descriptor: number,

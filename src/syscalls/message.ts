@@ -1,4 +1,8 @@
+import { errnoOf } from '../errors.js'
 import { kernel } from './kernel.js'
+
+/** What every call here returns instead of waiting. */
+export const WOULD_BLOCK = errnoOf('EAGAIN')
 
 /**
  * Sends one message. Borrows everything. Control messages and address stand in the exchange (exchange.ts), the data of

@@ -3,7 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net'
 
 import { shown, wholeNumber } from '../arguments.js'
 import { SUN_PATH_BYTES } from '../limits.js'
-import { LITTLE_ENDIAN } from './byte-order.js'
+import { byteLengthOf, LITTLE_ENDIAN, viewOf } from './bytes.js'
 import { AF_INET, AF_INET6, AF_UNIX } from './constants.js'
 import * as exchange from './exchange.js'
 import { kernel } from './kernel.js'
@@ -55,7 +55,6 @@ const PATH_OFFSET = 2
 export const IPV4_BYTES = 16
 export const IPV6_BYTES = 28
 
-const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 const exchangeView = viewOf(exchange.address)
 
 /** The AF_ number of an address that the kernel wrote. */
@@ -191,11 +190,12 @@ function encodeUnix(name: string, path: unknown): number {
 
 function encodeRaw(name: string, bytes: unknown): number {
   if (!(bytes instanceof Uint8Array)) throw new TypeError(`${name}.bytes: a Uint8Array, not ${shown(bytes)}`)
-  if (bytes.length < PATH_OFFSET || bytes.length > exchange.address.length) {
-    throw new RangeError(`${name}.bytes: ${PATH_OFFSET} to ${exchange.address.length} bytes, not ${bytes.length}`)
+  const length = byteLengthOf(bytes)
+  if (length < PATH_OFFSET || length > exchange.address.length) {
+    throw new RangeError(`${name}.bytes: ${PATH_OFFSET} to ${exchange.address.length} bytes, not ${length}`)
   }
   exchange.address.set(bytes)
-  return bytes.length
+  return length
 }
 
 function interfaceIndex(name: string, scope: string): number {

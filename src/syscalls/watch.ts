@@ -4,7 +4,8 @@ import { checked } from './result.js'
 
 export const READABLE = constant('UV_READABLE')
 export const WRITABLE = constant('UV_WRITABLE')
-export const URGENT = constant('UV_PRIORITIZED')
+/** Urgent data, or the peer's end: without that, who waits for urgent data would wait for ever. */
+export const URGENT = constant('UV_PRIORITIZED') | constant('UV_DISCONNECT')
 
 /**
  * Watches one descriptor for readiness in this thread's event loop, level-triggered. Borrows the descriptor:

@@ -31,6 +31,7 @@ const values: Partial<Record<Name, Value | { set: Value; read: Value; from?: Nam
   IP_TTL: 33,
   IPV6_MTU_DISCOVER: 0,
   IPV6_MULTICAST_HOPS: 9,
+  IPV6_MULTICAST_IF: 1,
   IPV6_TCLASS: 32,
   IPV6_UNICAST_HOPS: 33,
   TCP_CONGESTION: 'reno',
