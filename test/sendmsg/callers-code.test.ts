@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as api from '../../src/sendmsg/index.js'
 import { noLeak } from '../support/descriptors.js'
-import { assertUsable, distinctKinds, type Ends, receive, send } from '../support/socket-kinds.js'
+import { assertUsable, distinctKinds, type Ends, owned, receive, send } from '../support/socket-kinds.js'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 class Mine extends Error {}
@@ -196,3 +196,28 @@ function withGetters<Kind extends object>(value: Kind, effect: () => void): Kind
   ])
   return Object.defineProperties({}, Object.fromEntries(entries)) as Kind
 }
+
+test('a buffer that lies about its length, or calls from within, changes nothing of a message', async (t) => {
+  noLeak(t)
+  const [one, other] = [0, 1].map(() => owned(t, api.socket(api.AF_INET, api.SOCK_DGRAM))) as [
+    api.Descriptor,
+    api.Descriptor,
+  ]
+  for (const socket of [one, other]) api.bind(socket, { address: '127.0.0.1', port: 0 })
+  const sender = owned(t, api.socket(api.AF_INET, api.SOCK_DGRAM))
+  class Liar extends Uint8Array {
+    override get byteLength(): number {
+      api.sendmsg(sender, Buffer.from('inner'), [], 0, api.getsockname(other) as api.Address)
+      return 1_000_000
+    }
+  }
+  const [level, type, data] = api.ipTtl(9) as [number, number, Buffer]
+  const liar = new Liar(data.length)
+  liar.set(data)
+  api.setsockopt(one, 'IP_RECVTTL', true)
+  api.sendmsg(sender, Buffer.from('outer'), [[level, type, liar]], 0, api.getsockname(one) as api.Address)
+  await api.readable(one)
+  const message = api.recvmsg(one, 100, 64)
+  assert.equal(message?.data.toString(), 'outer')
+  assert.equal(api.ipTtl.from(message?.ancillary ?? []), 9)
+})

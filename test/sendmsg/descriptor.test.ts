@@ -139,3 +139,12 @@ test('asked to trace, the warning says where the descriptor was made', () => {
     console.log(JSON.stringify(warnings))`) as Record<string, string>[]
   assert.match(warning?.detail ?? '', /at makesAndForgets/)
 })
+
+test('of many received descriptors one that is closed already keeps no other open', (t) => {
+  noLeak(t)
+  const all = Array.from({ length: 300 }, () => api.socket(api.AF_UNIX).release())
+  api.close(all[0] as number)
+  const tuples = [all.slice(0, 150), all.slice(150)].map((some) => api.rights(some))
+  assert.throws(() => api.closeDescriptors(tuples), { code: 'EBADF', syscall: 'close' })
+  assert.ok(!all.some(isOpen))
+})

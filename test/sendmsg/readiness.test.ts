@@ -246,3 +246,56 @@ test('a wait keeps the process alive, and one that is over does not', () => {
   const { stdout, status } = spawnSync(process.execPath, ['--input-type=module', '-e', code], options)
   assert.deepEqual([stdout, status], ['read\nAbortError\n', 0])
 })
+
+test('an aborted signal without a reason is no readiness', async (t) => {
+  noLeak(t)
+  watchers(t)
+  const [left] = api.socketpair().map((end) => owned(t, end)) as [api.Descriptor, api.Descriptor]
+  const listeners: (() => void)[] = []
+  const signal = {
+    aborted: false,
+    addEventListener: (_: string, listener: () => void) => void listeners.push(listener),
+    removeEventListener: () => {},
+  }
+  const waiting = api.readable(left, { signal: signal as unknown as AbortSignal })
+  for (const listener of listeners) listener()
+  await assert.rejects(waiting, { name: 'AbortError' })
+  signal.aborted = true
+  await assert.rejects(api.readable(left, { signal: signal as unknown as AbortSignal }), { name: 'AbortError' })
+})
+
+test('a signal in the place of the options is refused, not overlooked', async (t) => {
+  noLeak(t)
+  const [left] = api.socketpair().map((end) => owned(t, end)) as [api.Descriptor, api.Descriptor]
+  const signal = AbortSignal.abort() as unknown as api.WaitOptions
+  await assert.rejects(api.readable(left, signal), { name: 'TypeError', message: /^options: an object \{ signal \}/ })
+})
+
+test('who waits for a number that was closed elsewhere is told when the number is another’s, which is heard of', async (t) => {
+  noLeak(t)
+  watchers(t)
+  const [old, peer] = api.socketpair() as [api.Descriptor, api.Descriptor]
+  const number = old.release()
+  const lost = watched(api.readable(number))
+  await turn()
+  closeSync(number)
+  peer.close()
+  const [fresh, other] = api.socketpair().map((end) => owned(t, end)) as [api.Descriptor, api.Descriptor]
+  assert.equal(fresh.fd, number, 'the lowest free number')
+  await turn()
+  assert.equal(lost.state, 'ECANCELED')
+  const waiting = api.readable(fresh)
+  api.sendmsg(other, byte)
+  await waiting
+})
+
+test('releasing a descriptor ends the waits for it', async (t) => {
+  noLeak(t)
+  watchers(t)
+  const [left, right] = api.socketpair()
+  owned(t, right)
+  const waiting = assert.rejects(api.readable(left), { code: 'ECANCELED' })
+  const number = left.release()
+  await waiting
+  api.close(number)
+})
