@@ -107,6 +107,11 @@ export class ListeningPort {
     return ListeningPort.open({ ...options, host: address })
   }
 
+  /** The descriptor's number, borrowed, for `handover/sendmsg`; -1 once the port is closed. `renew` may change it. */
+  get fd(): number {
+    return this.#descriptor
+  }
+
   /** Calls `ready` whenever connections wait, until `pause`. */
   watch(ready: () => void): void {
     this.#ready = ready

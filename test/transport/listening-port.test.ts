@@ -4,6 +4,7 @@ import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { errnoOf } from '../../src/errors.js'
+import * as sendmsg from '../../src/sendmsg/index.js'
 import { bind } from '../../src/syscalls/bind.js'
 import { AF_UNIX } from '../../src/syscalls/constants.js'
 import { close } from '../../src/syscalls/descriptor.js'
@@ -225,4 +226,21 @@ test('a path whose folder is gone does not keep a port from closing', (t) => {
   writeFileSync(folder, 'a file now')
   port.close()
   port.renew()
+})
+
+test('a port is sent as it is, and what arrives accepts its connections', async (t) => {
+  noLeak(t)
+  const port = opened(t, { host: '127.0.0.1', port: 0 })
+  const [left, right] = sendmsg.socketpair()
+  sendmsg.sendmsg(left, Buffer.from('!'), [sendmsg.rights([port])])
+  const [copy] = sendmsg.takeDescriptors(sendmsg.recvmsg(right, 1, 64)?.ancillary ?? [])
+  assert.ok(copy !== undefined)
+  const client = await connect({ port: (port.address as { port: number }).port })
+  await sendmsg.readable(copy)
+  const accepted = sendmsg.accept(copy)
+  assert.deepEqual(accepted?.address, { family: 'IPv4', address: '127.0.0.1', port: client.localPort })
+  client.destroy()
+  for (const descriptor of [left, right, copy, accepted?.descriptor]) descriptor?.close()
+  port.close()
+  assert.equal(port.fd, -1)
 })
