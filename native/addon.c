@@ -53,6 +53,9 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "recvmsg", handover_recvmsg, shared);
   add_function(env, exports, "sendmmsg", handover_sendmmsg, shared);
   add_function(env, exports, "recvmmsg", handover_recvmmsg, shared);
+  add_function(env, exports, "readyOpen", handover_ready_open, shared);
+  add_function(env, exports, "readyArm", handover_ready_arm, shared);
+  add_function(env, exports, "readyTake", handover_ready_take, shared);
   add_function(env, exports, "closeAtEnd", handover_close_at_end, shared);
   add_function(env, exports, "closeListed", handover_close_listed, shared);
   add_function(env, exports, "watchOpen", handover_watch_open, shared);

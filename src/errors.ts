@@ -46,10 +46,6 @@ const SYSTEM: Record<string, Row> = {
     disposition: 'close',
   },
   'EDESTADDRREQ sendmsg': { hint: 'Give an address, or connect the socket first.', disposition: 'bug' },
-  EEXIST: {
-    hint: 'A net.Socket or another watcher of this thread has the descriptor: wait for a dup of it.',
-    disposition: 'bug',
-  },
   EHOSTUNREACH: { hint: 'No route leads to this host.', disposition: 'close' },
   EINPROGRESS: { hint: 'Wait until the socket is writable, then read SO_ERROR.', disposition: 'wait' },
   EINVAL: { hint: 'The kernel refuses the arguments of this call.', disposition: 'bug' },
@@ -86,7 +82,7 @@ const SYSTEM: Record<string, Row> = {
     hint: 'Only a privileged process may send credentials that are not its own; a firewall can forbid it too.',
     disposition: 'close',
   },
-  'EPERM uv_poll_init': {
+  'EPERM poll': {
     hint: 'A regular file is always ready: only sockets, pipes and the like can be waited for.',
     disposition: 'bug',
   },

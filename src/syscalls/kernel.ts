@@ -59,6 +59,9 @@ export interface Kernel {
     rows: Int32Array,
     flags: number,
   ): number
+  readyOpen(): number
+  readyArm(queue: number, descriptor: number, events: number): number
+  readyTake(queue: number, rows: Int32Array): number
   closeAtEnd(bits: Uint32Array): number
   closeListed(control: Uint8Array, index: Int32Array, count: number): number
   watchOpen(

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { TestContext } from 'node:test'
+import { socketpair, writable } from '../../src/sendmsg/index.js'
 import { until } from './wait.js'
+
+// The queue that all waits of a thread share comes with the first wait and stays: made here, it is no test's leak.
+const warmUp = socketpair()
+await writable(warmUp[0])
+for (const end of warmUp) end.close()
 
 /** What a process's open descriptors lead to, by number; sockets, pipes and files alike. */
 export function openDescriptors(pid: number | 'self' = 'self'): Map<number, string> {
