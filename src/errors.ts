@@ -24,6 +24,10 @@ const SYSTEM: Record<string, Row> = {
     disposition: 'close',
   },
   EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
+  'EADDRINUSE bind': {
+    hint: 'Another program holds this address, or the path exists: choose another, or unlink a path that nobody serves.',
+    disposition: 'close',
+  },
   EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
   'EADDRNOTAVAIL connect': {
     hint: 'No local port is left, or the address is none to connect to.',
@@ -50,11 +54,16 @@ const SYSTEM: Record<string, Row> = {
   EINPROGRESS: { hint: 'Wait until the socket is writable, then read SO_ERROR.', disposition: 'wait' },
   EINVAL: { hint: 'The kernel refuses the arguments of this call.', disposition: 'bug' },
   'EINVAL accept': { hint: 'The socket does not listen: call listen first.', disposition: 'bug' },
+  'EINVAL recvmsg': { hint: 'The socket is not connected, or the flags do not fit it.', disposition: 'bug' },
   EISCONN: { hint: 'The socket is connected: leave the address out.', disposition: 'bug' },
   EMFILE: { hint: 'This process is at its descriptor limit: raise it with `ulimit -n`.', disposition: 'shed' },
   EMSGSIZE: { hint: 'The message is larger than this socket sends in one: make it smaller.', disposition: 'bug' },
   ENAMETOOLONG: { hint: 'Use a shorter socket path.', disposition: 'close' },
   ENETUNREACH: { hint: 'No route leads to this network.', disposition: 'close' },
+  'ENETUNREACH sendmsg': {
+    hint: 'No route leads to this network, or the local address asked for is none of this machine.',
+    disposition: 'close',
+  },
   ENFILE: { hint: 'The system is at its descriptor limit: raise fs.file-max.', disposition: 'shed' },
   ENOBUFS: { hint: 'The kernel is short of buffers: try again later.', disposition: 'shed' },
   'ENOBUFS sendmsg': {
@@ -87,9 +96,14 @@ const SYSTEM: Record<string, Row> = {
     disposition: 'bug',
   },
   EPIPE: { hint: 'The peer is gone.', disposition: 'close' },
+  'EPIPE sendmsg': {
+    hint: 'The peer is gone, or the socket was never connected: a listener sends on what accept gives.',
+    disposition: 'close',
+  },
   EPROTONOSUPPORT: { hint: 'This family has no such type or protocol.', disposition: 'bug' },
   EPROTOTYPE: { hint: 'The socket at this address is of another type.', disposition: 'bug' },
   ESOCKTNOSUPPORT: { hint: 'This family has no sockets of this type.', disposition: 'bug' },
+  ESRCH: { hint: 'No process has this pid: leave it out to send your own.', disposition: 'bug' },
   ETOOMANYREFS: {
     hint: 'Too many descriptors of this user are in flight: try again when the peer has read.',
     disposition: 'retry',
@@ -148,8 +162,8 @@ export class SyscallError extends Error {
   readonly errno: number
   readonly syscall: string
   readonly hint: string
-  readonly address?: string
-  readonly port?: number
+  declare readonly address?: string
+  declare readonly port?: number
 
   constructor(errno: number, syscall: string, where: { address?: string; port?: number } = {}) {
     const [code, text] = named(errno)

@@ -78,7 +78,8 @@ export function controlMessageOf(
     throw new TypeError(`${name}[${index}] data: a buffer, not ${shown(data)}`)
   }
   const came = Array.isArray(message) ? `an array of ${message.length}` : shown(message)
-  throw new TypeError(`${name}[${index}]: [level, type, data], not ${came}`)
+  const remedy = '; one message goes as [message], descriptors as [rights([…])]'
+  throw new TypeError(`${name}[${index}]: [level, type, data], not ${came}${remedy}`)
 }
 
 const isSigned = (value: unknown): value is number => typeof value === 'number' && (value | 0) === value

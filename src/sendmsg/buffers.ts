@@ -27,13 +27,12 @@ export function buffersOf(name: string, value: unknown): Uint8Array | Uint8Array
   if (single !== null) return single
   const iterable = value as Iterable<unknown> | null | undefined
   if (typeof value !== 'object' || typeof iterable?.[Symbol.iterator] !== 'function') {
-    const remedy = typeof value === 'string' ? '; encode it with Buffer.from' : ''
-    throw new TypeError(`${name}: a buffer or an iterable of buffers, not ${shown(value)}${remedy}`)
+    throw new TypeError(`${name}: a buffer or an iterable of buffers, not ${shown(value)}${remedyFor(value)}`)
   }
   const parts: Uint8Array[] = []
   for (const part of iterable) {
     const bytes = asBytes(part)
-    if (bytes === null) throw new TypeError(`${name}[${parts.length}]: a buffer, not ${shown(part)}`)
+    if (bytes === null) throw new TypeError(`${name}[${parts.length}]: a buffer, not ${shown(part)}${remedyFor(part)}`)
     if (parts.length === BUFFERS_PER_MESSAGE_MAX) {
       throw new RangeError(`${name}: at most ${BUFFERS_PER_MESSAGE_MAX} buffers go into one message, not more`)
     }
@@ -41,6 +40,8 @@ export function buffersOf(name: string, value: unknown): Uint8Array | Uint8Array
   }
   return parts
 }
+
+const remedyFor = (value: unknown): string => (typeof value === 'string' ? '; encode it with Buffer.from' : '')
 
 /** Bytes of all parts together. */
 export function totalOf(parts: Uint8Array | readonly Uint8Array[]): number {

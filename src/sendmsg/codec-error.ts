@@ -49,13 +49,15 @@ function errorCodec(
     constant,
     level,
     type,
-    sizes: (length) => length === size,
+    size,
     encode: (error: Partial<GivenError>) => encode(error, size),
     decode,
   })
 }
 
 type GivenError = Omit<ExtendedError, 'code' | 'offender'> & { offender: AddressLike | null }
+
+const FIELDS = ['code', 'errno', 'origin', 'icmpType', 'icmpCode', 'info', 'data', 'offender']
 
 function encode(error: Partial<GivenError>, size: number): Buffer {
   const {
@@ -66,7 +68,7 @@ function encode(error: Partial<GivenError>, size: number): Buffer {
     info = 0,
     data = 0,
     offender = null,
-  } = fieldsOf('error', error)
+  } = fieldsOf('error', error, FIELDS)
   const number = typeof origin === 'number' ? origin : ORIGINS.indexOf(origin)
   if (number < 0) throw new TypeError(`origin: one of ${ORIGINS.join(', ')} or a number, not ${shown(origin)}`)
   const bytes = Buffer.alloc(size)

@@ -38,6 +38,7 @@ function numberCodec({
     level,
     type,
     ...(receivedType === undefined ? {} : { receivedType }),
+    size,
     sizes: (length) => length === size || (shortened && length === 1),
     encode: (value) => {
       wholeNumber(constant, value, least, most)
@@ -127,9 +128,13 @@ export const ipPktinfo: Codec<IpPacketInfo, Partial<IpPacketInfo>> = defineCodec
   constant: 'IP_PKTINFO',
   level: IPPROTO_IP,
   type: constants.IP_PKTINFO,
-  sizes: (length) => length === 12,
+  size: 12,
   encode: (given: Partial<IpPacketInfo>): Buffer => {
-    const { interfaceIndex = 0, local = '0.0.0.0', destination = '0.0.0.0' } = fieldsOf('ipPktinfo', given)
+    const {
+      interfaceIndex = 0,
+      local = '0.0.0.0',
+      destination = '0.0.0.0',
+    } = fieldsOf('ipPktinfo', given, ['interfaceIndex', 'local', 'destination'])
     const data = Buffer.alloc(12)
     viewOf(data).setInt32(0, wholeNumber('interfaceIndex', interfaceIndex, 0, 0x7fffffff), LITTLE_ENDIAN)
     putAddress('local', local, AF_INET, data, 4)
@@ -156,9 +161,9 @@ export const ipv6Pktinfo: Codec<Ipv6PacketInfo, Partial<Ipv6PacketInfo>> = defin
   constant: 'IPV6_PKTINFO',
   level: IPPROTO_IPV6,
   type: constants.IPV6_PKTINFO,
-  sizes: (length) => length === 20,
+  size: 20,
   encode: (given: Partial<Ipv6PacketInfo>): Buffer => {
-    const { interfaceIndex = 0, address = '::' } = fieldsOf('ipv6Pktinfo', given)
+    const { interfaceIndex = 0, address = '::' } = fieldsOf('ipv6Pktinfo', given, ['interfaceIndex', 'address'])
     const data = Buffer.alloc(20)
     putAddress('address', address, AF_INET6, data, 0)
     viewOf(data).setUint32(16, wholeNumber('interfaceIndex', interfaceIndex, 0, U32_MAX), LITTLE_ENDIAN)

@@ -32,6 +32,7 @@ export const rights: RightsCodec = Object.assign(
     constant: 'SCM_RIGHTS',
     level: SOL_SOCKET,
     type: SCM_RIGHTS,
+    size: 4,
     sizes: () => true, // a cut-off message has fewer descriptors, each of them whole
     encode: encodeRights,
     decode: (data) => descriptorsIn([data]),
@@ -49,7 +50,9 @@ function descriptorsIn(all: readonly Uint8Array[]): number[] {
 
 function encodeRights(descriptors: Iterable<DescriptorLike>): Buffer {
   if (typeof descriptors !== 'object' || typeof descriptors?.[Symbol.iterator] !== 'function') {
-    throw new TypeError(`descriptors: an iterable of descriptors, not ${shown(descriptors)}`)
+    throw new TypeError(
+      `descriptors: an iterable of descriptors, as in rights([descriptor]), not ${shown(descriptors)}`,
+    )
   }
   const numbers: number[] = []
   for (const value of descriptors) {
@@ -73,9 +76,9 @@ export const credentials: Codec<Credentials, Partial<Credentials>> = defineCodec
   constant: 'SCM_CREDENTIALS',
   level: SOL_SOCKET,
   type: SCM_CREDENTIALS,
-  sizes: (length) => length === 12,
+  size: 12,
   encode: (given: Partial<Credentials>): Buffer => {
-    const { pid, uid, gid } = fieldsOf('credentials', given)
+    const { pid, uid, gid } = fieldsOf('credentials', given, ['pid', 'uid', 'gid'])
     return integers(
       wholeNumber('pid', pid ?? process.pid, 0, 0x7fffffff),
       wholeNumber('uid', uid ?? process.geteuid?.(), 0, U32_MAX),
@@ -98,7 +101,7 @@ export const pidfd: Codec<number> = defineCodec({
   constant: 'SCM_PIDFD',
   level: SOL_SOCKET,
   type: SCM_PIDFD,
-  sizes: (length) => length === 4,
+  size: 4,
   encode: (number): Buffer => integers(wholeNumber('pidfd', number, -0x80000000, 0x7fffffff)),
   decode: (data) => viewOf(data).getInt32(0, LITTLE_ENDIAN),
 })
@@ -113,7 +116,7 @@ function timeCodec(constant: string, type: number, unit: bigint): Codec<bigint> 
     constant,
     level: SOL_SOCKET,
     type,
-    sizes: (length) => length === TIME_BYTES,
+    size: TIME_BYTES,
     encode: (time) => {
       if (typeof time !== 'bigint') throw new TypeError(`time: a bigint of nanoseconds, not ${shown(time)}`)
       if (time < 0n || time / NANOSECONDS > SECONDS_MAX || time % unit !== 0n) {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { shown, wholeNumber } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
@@ -34,7 +35,9 @@ const leaks = new FinalizationRegistry<Trace>(({ fd, stack }) => {
 /** Where a descriptor was made. A program's own formatter of stacks may throw: that is no reason to lose it. */
 function stackHere(): string | undefined {
   try {
-    return new Error('made here').stack
+    const here = new Error('made here')
+    Error.captureStackTrace(here, Descriptor)
+    return here.stack
   } catch {
     return undefined
   }
@@ -88,6 +91,11 @@ export class Descriptor {
    */
   close(): void {
     if (this.#fd >= 0) close(this.release())
+  }
+
+  /** What `console.log` shows. */
+  [inspect.custom](): string {
+    return `Descriptor { fd: ${this.#fd} }`
   }
 
   [Symbol.dispose](): void {

@@ -8,7 +8,7 @@ import { type AddressLike, decodeSockaddr, encodeSockaddr } from '../syscalls/so
 import { CMSG_SPACE, type ControlMessage, type Controls, controlsOf, placeControls, readControls } from './ancillary.js'
 import { type Buffers, buffersOf } from './buffers.js'
 import { answeredFlags, type ReceivedMessage } from './receive.js'
-import { checkBytes, failure } from './send.js'
+import { checkCarrier, failure } from './send.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
 
 const ADDRESS_BYTES = constant('ADDRESS_BYTES')
@@ -33,7 +33,7 @@ function slabOf(size: number, zeroed: boolean): Buffer {
 export interface Message {
   readonly data: Buffers
   readonly ancillary?: Iterable<ControlMessage>
-  readonly address?: AddressLike
+  readonly address?: AddressLike | null
 }
 
 /**
@@ -44,7 +44,7 @@ export interface Message {
  *   message meets is met again by the next call
  * @throws {TypeError | RangeError} a wrong argument, before any call
  * @throws {SyscallError} as {@link sendmsg}, for the first message: EBADF, ENOTSOCK, EPIPE, ECONNRESET, ENOTCONN,
- *   EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS, ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, ENOTSUP,
+ *   EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS, ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, ESRCH, EINVAL, ENOTSUP,
  *   EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH, EHOSTUNREACH, ENOMEM
  * @see sendmmsg(2)
  */
@@ -69,8 +69,8 @@ export function sendmmsg(socket: DescriptorLike, messages: Iterable<Message>, fl
     const { data, ancillary, address } = message
     const buffers = buffersOf(`${name}.data`, data)
     const controls = ancillary === undefined ? null : controlsOf(ancillary, `${name}.ancillary`)
-    if (controls !== null && controls.descriptors > 0) checkBytes(descriptor, buffers, `${name}.data`)
-    const length = address === undefined ? 0 : encodeSockaddr(address, `${name}.address`)
+    if (controls !== null && controls.descriptors > 0) checkCarrier(descriptor, buffers, `${name}.data`)
+    const length = address === undefined || address === null ? 0 : encodeSockaddr(address, `${name}.address`)
     addresses.push(exchange.address.slice(0, length))
     all.push(controls)
     const before = parts.length

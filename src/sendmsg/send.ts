@@ -1,5 +1,5 @@
 import { SyscallError } from '../errors.js'
-import { SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
+import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
 import * as native from '../syscalls/message.js'
 import type { Called } from '../syscalls/result.js'
@@ -15,17 +15,17 @@ import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js
  * never raises SIGPIPE.
  *
  * A short count on a stream means that every control message went with the first byte: send only the rest of the
- * bytes, without them. After `null` nothing went. Descriptors over anything but a UNIX socket are dropped by the kernel.
+ * bytes, without them. After `null` nothing went.
  * @param socket     a descriptor number or an object with one in `fd`
  * @param data       one buffer or up to 1024, gathered without a copy
  * @param ancillary  `[level, type, data]` each, raw or made by a codec; at most 253 descriptors and 65536 bytes in all
  * @param flags      MSG_ constants, or-ed
- * @param address    where a datagram goes; left out on a connected socket
+ * @param address    where a datagram goes; left out, or null, on a connected socket
  * @returns bytes taken, or `null` when it would block
- * @throws {TypeError | RangeError} a wrong argument, before any call; also descriptors without a byte on a stream,
- *   which the kernel would drop silently
+ * @throws {TypeError | RangeError} a wrong argument, before any call; also descriptors without a byte on a stream, or
+ *   over another socket than a UNIX one, which the kernel would drop silently
  * @throws {SyscallError} EBADF, ENOTSOCK, EPIPE, ECONNRESET, ENOTCONN, EDESTADDRREQ, EISCONN, EMSGSIZE, ENOBUFS,
- *   ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, EINVAL, ENOTSUP, EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH,
+ *   ETOOMANYREFS, ECONNREFUSED, ENOENT, EACCES, EPERM, ESRCH, EINVAL, ENOTSUP, EPROTOTYPE, EAFNOSUPPORT, ENETUNREACH,
  *   EHOSTUNREACH
  * @see sendmsg(2), unix(7), cmsg(3)
  */
@@ -34,14 +34,14 @@ export function sendmsg(
   data: Buffers,
   ancillary?: Iterable<ControlMessage>,
   flags = 0,
-  address?: AddressLike,
+  address?: AddressLike | null,
 ): number | null {
   const descriptor = descriptorOf('socket', socket, 'sendmsg')
   const parts = buffersOf('data', data)
   const controls = ancillary === undefined ? null : controlsOf(ancillary)
   const checkedFlags = flagsOf(flags)
-  if (controls !== null && controls.descriptors > 0) checkBytes(descriptor, parts)
-  const addressLength = address === undefined ? 0 : encodeSockaddr(address)
+  if (controls !== null && controls.descriptors > 0) checkCarrier(descriptor, parts)
+  const addressLength = address === undefined || address === null ? 0 : encodeSockaddr(address)
   // From here to the call no code of the caller's runs: the exchange is ours.
   if (controls !== null) placeControls(controls, exchange.control, exchange.controlIndex)
   const sent = native.sendmsg(descriptor, parts, checkedFlags, controls?.data.length ?? 0, addressLength)
@@ -50,25 +50,31 @@ export function sendmsg(
   throw failure(sent, 'sendmsg', sendmsg, address)
 }
 
-/** @throws {RangeError} a stream would drop the descriptors of a message without bytes; a datagram delivers them */
-export function checkBytes(descriptor: number, parts: Uint8Array | readonly Uint8Array[], name = 'data'): void {
-  if (totalOf(parts) > 0 || !isStream(descriptor)) return
-  throw new RangeError(
-    `${name}: at least one byte when descriptors go over a stream, or the kernel drops them; not 0 bytes`,
-  )
-}
-
-function isStream(descriptor: number): boolean {
+/**
+ * What the kernel would drop without a word is refused.
+ * @throws {RangeError} descriptors over another socket than a UNIX one; without a byte, over a stream
+ */
+export function checkCarrier(descriptor: number, parts: Uint8Array | readonly Uint8Array[], name = 'data'): void {
+  let family = AF_UNIX
+  let type: number | undefined
   try {
-    return getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) === SOCK_STREAM
+    if (SO_DOMAIN !== undefined) family = getsockoptInt(descriptor, SOL_SOCKET, SO_DOMAIN)
+    if (totalOf(parts) === 0) type = getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE)
   } catch {
-    return false // what is wrong with the descriptor the send itself will say
+    return // what is wrong with the descriptor the send itself will say
+  }
+  if (family !== AF_UNIX) {
+    throw new RangeError('socket: one of the family AF_UNIX when descriptors are sent, as no other carries them')
+  }
+  if (type === SOCK_STREAM) {
+    const wanted = 'at least one byte when descriptors go over a stream, or the kernel drops them'
+    throw new RangeError(`${name}: ${wanted}; not 0 bytes`)
   }
 }
 
 /** The error of a call, its stack starting where the caller called `called`. */
-export function failure(errno: number, syscall: string, called: Called, address?: AddressLike): SyscallError {
-  const error = new SyscallError(errno, syscall, address === undefined ? {} : placeOf(address))
+export function failure(errno: number, syscall: string, called: Called, address?: AddressLike | null): SyscallError {
+  const error = new SyscallError(errno, syscall, address ? placeOf(address) : {})
   Error.captureStackTrace(error, called)
   return error
 }

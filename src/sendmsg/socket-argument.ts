@@ -1,3 +1,4 @@
+import { Server, Socket } from 'node:net'
 import { shown } from '../arguments.js'
 import { errnoOf, SyscallError } from '../errors.js'
 
@@ -18,7 +19,9 @@ export function descriptorOf(name: string, value: unknown, syscall: string): num
   if (number === -1 && number !== value) throw new SyscallError(BAD_DESCRIPTOR, syscall)
   const wanted = `${name}: a descriptor number or an object with one in \`fd\``
   if (typeof value === 'number') throw new RangeError(`${wanted}, from 0 to ${NUMBER_MAX}, not ${value}`)
-  throw new TypeError(`${wanted}, not ${shown(value)}`)
+  const ofNode =
+    value instanceof Socket || value instanceof Server ? '; Node keeps that of its own sockets to itself' : ''
+  throw new TypeError(`${wanted}, not ${shown(value)}${ofNode}`)
 }
 
 /**

@@ -45,7 +45,7 @@ export type Address = Ipv4Address | Ipv6Address | UnixAddress | RawAddress
 /** An address as an argument: the family may be left out where the rest tells. */
 export type AddressLike =
   | Address
-  | Readonly<{ address: string; port: number; scopeId?: number; flowInfo?: number; family?: undefined }>
+  | Readonly<{ address: string; port: number; scopeId?: number; flowInfo?: number; family?: string | undefined }>
   | Readonly<{ path: string; family?: undefined }>
 
 /** BSD systems put a length byte in front and shorten the family to one byte. */

@@ -81,13 +81,14 @@ for (const family of families) {
     assert.deepEqual((await received(ours)).data.length, 0, 'an empty datagram')
   })
 
-  test(`${version}: descriptors are dropped on the way, by Python as by us`, { skip: family.skip }, async (t) => {
+  test(`${version}: descriptors that Python sends are dropped on the way, ours are refused before`, {
+    skip: family.skip,
+  }, async (t) => {
     noLeak(t)
     const { ours, peer, its } = await udpPair(t, family)
     await peer.run("s.sendmsg([b'x'], [rights([0])], 0, ours)")
     assert.deepEqual((await received(ours, 9, 100)).ancillary, [])
-    sendmsg(ours, Buffer.from('x'), [rights([ours])], 0, its)
-    assert.deepEqual(await peer.run('s.recvmsg(9, 100)[:2]'), ['x', []])
+    assert.throws(() => sendmsg(ours, Buffer.from('x'), [rights([ours])], 0, its), /^RangeError: socket: .*AF_UNIX/)
   })
 }
 

@@ -37,7 +37,10 @@ const functions: Record<string, Parameter[]> = {
     [(socket, data) => [socket, data], wrong.buffers('data')],
     [(socket, ancillary) => [socket, byte, ancillary], wrong.ancillary('ancillary')],
     [(socket, flags) => [socket, byte, [], flags], wrong.flags],
-    [(socket, address) => [socket, byte, [], 0, address], wrong.addresses('address', optional)],
+    [
+      (socket, address) => [socket, byte, [], 0, address],
+      wrong.addresses('address', optional).filter(([value]) => value !== null),
+    ],
   ],
   recvmsg: [
     first(),
@@ -69,7 +72,10 @@ const functions: Record<string, Parameter[]> = {
       (socket, ancillary) => [socket, [{ data: byte }, { data: byte, ancillary }]],
       wrong.ancillary('messages[1].ancillary'),
     ],
-    [(socket, address) => [socket, [{ data: byte, address }]], wrong.addresses('messages[0].address', optional)],
+    [
+      (socket, address) => [socket, [{ data: byte, address }]],
+      wrong.addresses('messages[0].address', optional).filter(([value]) => value !== null),
+    ],
     [(socket, flags) => [socket, [{ data: byte }], flags], wrong.flags],
   ],
   recvmmsg: [

@@ -13,6 +13,7 @@ import {
   SCM_TIMESTAMP,
   SO_RXQ_OVFL,
   SOL_SOCKET,
+  sendmmsg,
   sendmsg,
   setsockopt,
 } from '../../src/sendmsg/index.js'
@@ -82,13 +83,16 @@ test('kinds that have no codec are given raw: IP_RECVORIGDSTADDR, SO_RXQ_OVFL, T
   ])
 })
 
-test('descriptors and credentials over UDP are ignored by the kernel, and stay the sender’s', async (t) => {
+test('over UDP descriptors are refused, and credentials ignored by the kernel', async (t) => {
   noLeak(t)
   const [from, to] = udpPair(t, 4)
   const things = marked(t)
-  assert.equal(sendmsg(from, byte, [rights(things.map(({ near }) => near)), credentials({})]), 1)
+  const passed = rights(things.map(({ near }) => near))
+  assert.throws(() => sendmsg(from, byte, [passed]), /^RangeError: socket: .*AF_UNIX/)
+  assert.throws(() => sendmmsg(from, [{ data: byte }, { data: byte, ancillary: [passed] }]), /^RangeError: socket: /)
   for (const { near } of things) near.close()
   assertGone(things)
+  assert.equal(sendmsg(from, byte, [credentials({})]), 1)
   const message = await arrival(to)
   assert.deepEqual([`${message.data}`, message.ancillary, message.flags], ['x', [], 0])
 })
