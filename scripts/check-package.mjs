@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { run } from './run.mjs'
 
 /** Programs that run by themselves and end. */
-const SENDMSG_EXAMPLES = /^(send-and-receive|copy-descriptor|notify-socket)\.mjs$/
+const SENDMSG_EXAMPLES = /^(send-and-receive|copy-descriptor|notify-socket|pass-connection)\.mjs$/
 
 const folder = mkdtempSync(join(tmpdir(), 'handover-package-'))
 const hadPrebuilds = existsSync('prebuilds')

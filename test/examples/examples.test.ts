@@ -17,6 +17,7 @@ test('every example is run here', () => {
     'copy-descriptor.mjs',
     'http-server.mjs',
     'notify-socket.mjs',
+    'pass-connection.mjs',
     'send-and-receive.mjs',
     'serve.mjs',
     'supervisor.mjs',
@@ -80,4 +81,10 @@ test('notify-socket: the service is known by the kernel’s word, and its descri
       'the service says {"STOPPING":"1"}\n',
     ].join('\n'),
   )
+})
+
+test('pass-connection: each request is answered by the worker that has its connection', async (t) => {
+  const run = command(t, process.execPath, [example('pass-connection.mjs')])
+  assert.equal(await run.ended, 0)
+  assert.equal(run.stdout(), '4 requests were answered by 2 workers\n')
 })

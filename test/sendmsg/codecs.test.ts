@@ -272,3 +272,28 @@ for (const [name, call, error, named] of wrong) {
     assert.throws(call, (thrown: Error) => thrown.constructor === error && named.test(thrown.message))
   })
 }
+
+test('the space of a codec is what one of its control messages takes', () => {
+  const sizes = {
+    rights: 4,
+    credentials: 12,
+    pidfd: 4,
+    timestamp: 16,
+    timestampns: 16,
+    ipPktinfo: 12,
+    ipTtl: 4,
+    ipTos: 4,
+  }
+  const more = {
+    ipRecverr: 32,
+    ipv6Pktinfo: 20,
+    ipv6Hoplimit: 4,
+    ipv6Tclass: 4,
+    ipv6Recverr: 44,
+    udpSegment: 2,
+    udpGro: 4,
+  }
+  for (const [name, size] of Object.entries({ ...sizes, ...more })) {
+    assert.equal((api as unknown as Record<string, api.Codec<unknown>>)[name]?.space, api.CMSG_SPACE(size), name)
+  }
+})
