@@ -7,8 +7,9 @@ import * as native from '../syscalls/message.js'
 import { type AddressLike, decodeSockaddr, encodeSockaddr } from '../syscalls/sockaddr.js'
 import { CMSG_SPACE, type ControlMessage, type Controls, controlsOf, placeControls, readControls } from './ancillary.js'
 import { type Buffers, buffersOf } from './buffers.js'
+import { checkCarrier } from './carrier.js'
 import { answeredFlags, type ReceivedMessage } from './receive.js'
-import { checkCarrier, failure } from './send.js'
+import { failure } from './send.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
 
 const ADDRESS_BYTES = constant('ADDRESS_BYTES')
@@ -69,7 +70,7 @@ export function sendmmsg(socket: DescriptorLike, messages: Iterable<Message>, fl
     const { data, ancillary, address } = message
     const buffers = buffersOf(`${name}.data`, data)
     const controls = ancillary === undefined ? null : controlsOf(ancillary, `${name}.ancillary`)
-    if (controls !== null && controls.descriptors > 0) checkCarrier(descriptor, buffers, `${name}.data`)
+    if (controls !== null && controls.descriptors > 0) checkCarrier(socket, descriptor, buffers, `${name}.data`)
     const length = address === undefined || address === null ? 0 : encodeSockaddr(address, `${name}.address`)
     addresses.push(exchange.address.slice(0, length))
     all.push(controls)

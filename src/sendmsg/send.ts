@@ -1,12 +1,11 @@
 import { SyscallError } from '../errors.js'
-import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import * as exchange from '../syscalls/exchange.js'
 import * as native from '../syscalls/message.js'
 import type { Called } from '../syscalls/result.js'
 import { type AddressLike, encodeSockaddr, placeOf } from '../syscalls/sockaddr.js'
-import { getsockoptInt } from '../syscalls/sockopt.js'
 import { type ControlMessage, controlsOf, placeControls } from './ancillary.js'
-import { type Buffers, buffersOf, totalOf } from './buffers.js'
+import { type Buffers, buffersOf } from './buffers.js'
+import { checkCarrier } from './carrier.js'
 import { type DescriptorLike, descriptorOf, flagsOf } from './socket-argument.js'
 
 /**
@@ -40,7 +39,7 @@ export function sendmsg(
   const parts = buffersOf('data', data)
   const controls = ancillary === undefined ? null : controlsOf(ancillary)
   const checkedFlags = flagsOf(flags)
-  if (controls !== null && controls.descriptors > 0) checkCarrier(descriptor, parts)
+  if (controls !== null && controls.descriptors > 0) checkCarrier(socket, descriptor, parts)
   const addressLength = address === undefined || address === null ? 0 : encodeSockaddr(address)
   // From here to the call no code of the caller's runs: the exchange is ours.
   if (controls !== null) placeControls(controls, exchange.control, exchange.controlIndex)
@@ -48,28 +47,6 @@ export function sendmsg(
   if (sent >= 0) return sent
   if (sent === native.WOULD_BLOCK) return null
   throw failure(sent, 'sendmsg', sendmsg, address)
-}
-
-/**
- * What the kernel would drop without a word is refused.
- * @throws {RangeError} descriptors over another socket than a UNIX one; without a byte, over a stream
- */
-export function checkCarrier(descriptor: number, parts: Uint8Array | readonly Uint8Array[], name = 'data'): void {
-  let family = AF_UNIX
-  let type: number | undefined
-  try {
-    if (SO_DOMAIN !== undefined) family = getsockoptInt(descriptor, SOL_SOCKET, SO_DOMAIN)
-    if (totalOf(parts) === 0) type = getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE)
-  } catch {
-    return // what is wrong with the descriptor the send itself will say
-  }
-  if (family !== AF_UNIX) {
-    throw new RangeError('socket: one of the family AF_UNIX when descriptors are sent, as no other carries them')
-  }
-  if (type === SOCK_STREAM) {
-    const wanted = 'at least one byte when descriptors go over a stream, or the kernel drops them'
-    throw new RangeError(`${name}: ${wanted}; not 0 bytes`)
-  }
 }
 
 /** The error of a call, its stack starting where the caller called `called`. */
