@@ -7,8 +7,8 @@ export type Disposition = 'retry' | 'wait' | 'shed' | 'close' | 'bug'
 type Row = { hint: string; disposition: Disposition }
 
 /**
- * System errors that someone can do something about, by code, or by code and call where the call tells more. Others keep
- * their name or number and mean 'close'.
+ * System errors that someone can do something about, by code, or by code and call where the call tells more ('path': the
+ * address is one). Others keep their name or number and mean 'close'.
  */
 const SYSTEM: Record<string, Row> = {
   EACCES: {
@@ -24,8 +24,8 @@ const SYSTEM: Record<string, Row> = {
     disposition: 'close',
   },
   EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
-  'EADDRINUSE bind': {
-    hint: 'Another program holds this address, or the path exists: choose another, or unlink a path that nobody serves.',
+  'EADDRINUSE path': {
+    hint: 'The path exists: another program serves it, or it is left over and can be unlinked.',
     disposition: 'close',
   },
   EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
@@ -174,7 +174,8 @@ export class SyscallError extends Error {
     this.errno = errno
     this.syscall = syscall
     // Many messages fail for the reasons that one does.
-    this.hint = (SYSTEM[`${code} ${syscall.replace('mmsg', 'msg')}`] ?? SYSTEM[code])?.hint ?? ''
+    const told = where.address !== undefined && where.port === undefined ? `${code} path` : ''
+    this.hint = (SYSTEM[told] ?? SYSTEM[`${code} ${syscall.replace('mmsg', 'msg')}`] ?? SYSTEM[code])?.hint ?? ''
     if (where.address !== undefined) this.address = where.address
     if (where.port !== undefined) this.port = where.port
   }
