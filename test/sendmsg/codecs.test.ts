@@ -297,3 +297,11 @@ test('the space of a codec is what one of its control messages takes', () => {
     assert.equal((api as unknown as Record<string, api.Codec<unknown>>)[name]?.space, api.CMSG_SPACE(size), name)
   }
 })
+
+test('a field that a codec does not know is refused by name, not overlooked', () => {
+  const strange = { address: '127.0.0.1' } as object
+  assert.throws(() => api.ipPktinfo(strange), { name: 'TypeError', message: /^ipPktinfo: .*local.* not address$/ })
+  assert.throws(() => api.ipv6Pktinfo({ local: '::1' } as object), { name: 'TypeError', message: /not local$/ })
+  assert.throws(() => api.credentials({ user: 1 } as object), { name: 'TypeError', message: /not user$/ })
+  assert.throws(() => api.ipRecverr({ message: '' } as object), { name: 'TypeError', message: /not message$/ })
+})

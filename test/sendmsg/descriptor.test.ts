@@ -5,6 +5,7 @@ import { closeSync, fstatSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { inspect } from 'node:util'
 import * as api from '../../src/sendmsg/index.js'
 import { noLeak, openDescriptors } from '../support/descriptors.js'
 import { root } from '../support/paths.js'
@@ -147,4 +148,11 @@ test('of many received descriptors one that is closed already keeps no other ope
   const tuples = [all.slice(0, 150), all.slice(150)].map((some) => api.rights(some))
   assert.throws(() => api.closeDescriptors(tuples), { code: 'EBADF', syscall: 'close' })
   assert.ok(!all.some(isOpen))
+})
+
+test('a descriptor shows its number', () => {
+  const descriptor = api.socket(api.AF_UNIX)
+  assert.equal(inspect({ descriptor }), `{ descriptor: Descriptor { fd: ${descriptor.fd} } }`)
+  descriptor.close()
+  assert.equal(inspect(descriptor), 'Descriptor { fd: -1 }')
 })

@@ -299,6 +299,8 @@ test('a signal in the place of the options is refused, not overlooked', async (t
   const [left] = api.socketpair().map((end) => owned(t, end)) as [api.Descriptor, api.Descriptor]
   const signal = AbortSignal.abort() as unknown as api.WaitOptions
   await assert.rejects(api.readable(left, signal), { name: 'TypeError', message: /^options: an object \{ signal \}/ })
+  const timeout = { timeout: 5 } as api.WaitOptions
+  await assert.rejects(api.readable(left, timeout), { name: 'TypeError', message: /^options: .* not timeout$/ })
 })
 
 test('who waits for a number that was closed elsewhere is told when the number is another’s, which is heard of', async (t) => {

@@ -68,3 +68,13 @@ test('the page on errors has exactly the hints of the code', () => {
 test('the name of an error that does not exist is a bug of the caller', () => {
   assert.throws(() => errnoOf('ENOSUCH'), { name: 'TypeError', message: /^code: .*ENOSUCH/ })
 })
+
+test('an error without a place has no fields for one', () => {
+  assert.deepEqual(Object.keys(new SyscallError(errnoOf('EBADF'), 'close')), [
+    'name',
+    'code',
+    'errno',
+    'syscall',
+    'hint',
+  ])
+})
