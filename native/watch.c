@@ -3,7 +3,7 @@
  *
  * A watcher borrows its descriptor: close the watcher first, then the descriptor, or epoll goes on reporting a
  * file that was passed on. When the environment ends (a worker thread, say) open watchers are closed by the hook
- * below; so are their descriptors where the watcher was told that nobody else is left who could.
+ * below; their descriptors are closed too, as nobody is left who could.
  */
 #include "handover.h"
 
@@ -16,7 +16,7 @@ typedef struct {
   napi_env env;
   napi_ref callback;
   napi_async_context context;
-  int descriptor; /* to be closed when the environment ends, or -1 */
+  int descriptor;
   bool closing;
 } watcher;
 
@@ -33,7 +33,7 @@ static void environment_ends(void *data) {
   watcher *self = data;
   int descriptor = self->descriptor;
   stop(self);
-  if (descriptor >= 0) close(descriptor);
+  close(descriptor);
 }
 
 static void ready(uv_poll_t *poll, int status, int events) {
@@ -60,21 +60,17 @@ static watcher *watcher_argument(napi_env env, napi_value value) {
   return napi_get_value_external(env, value, &data) == napi_ok ? data : NULL;
 }
 
-/*
- * watchOpen(descriptor, callback(status, events), 1 to close the descriptor when the environment ends)
- * -> an opaque watcher that watches nothing yet, or -errno
- */
+/* watchOpen(descriptor, callback(status, events)) -> an opaque watcher that watches nothing yet, or -errno */
 napi_value handover_watch_open(napi_env env, napi_callback_info info) {
-  napi_value argv[3], name, external;
+  napi_value argv[2], name, external;
   uv_loop_t *loop = NULL;
-  if (arguments(env, info, 3, argv) < 0) return result(env, -EINVAL);
+  if (arguments(env, info, 2, argv) < 0) return result(env, -EINVAL);
   if (napi_get_uv_event_loop(env, &loop) != napi_ok) return result(env, -ENOSYS);
   watcher *self = calloc(1, sizeof *self);
   if (self == NULL) return result(env, -ENOMEM);
   self->env = env;
-  int descriptor = int_argument(env, argv[0]);
-  self->descriptor = int_argument(env, argv[2]) != 0 ? descriptor : -1;
-  int error = uv_poll_init(loop, &self->poll, descriptor);
+  self->descriptor = int_argument(env, argv[0]);
+  int error = uv_poll_init(loop, &self->poll, self->descriptor);
   if (error < 0) {
     free(self);
     return result(env, error);

@@ -64,11 +64,7 @@ export interface Kernel {
   readyTake(queue: number, rows: Int32Array): number
   closeAtEnd(bits: Uint32Array): number
   closeListed(control: Uint8Array, index: Int32Array, count: number): number
-  watchOpen(
-    descriptor: number,
-    callback: (status: number, events: number) => void,
-    closeAtEnd: number,
-  ): NativeWatcher | number
+  watchOpen(descriptor: number, callback: (status: number, events: number) => void): NativeWatcher | number
   watchUpdate(watcher: NativeWatcher, events: number): number
   watchRef(watcher: NativeWatcher, referenced: number): number
   watchClose(watcher: NativeWatcher): number

@@ -65,7 +65,7 @@ export function recvRights(
  * Copies the descriptors of the message received last out of the exchange. There can be no more than
  * DESCRIPTORS_PER_MESSAGE_MAX: the kernel keeps that bound.
  */
-export function receivedRights(descriptors: Int32Array): number {
+function receivedRights(descriptors: Int32Array): number {
   let count = 0
   for (let entry = 0; entry < receivedControls(); entry++) {
     const at = 4 * entry

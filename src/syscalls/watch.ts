@@ -4,12 +4,11 @@ import { checked } from './result.js'
 
 export const READABLE = constant('UV_READABLE')
 export const WRITABLE = constant('UV_WRITABLE')
-/** Urgent data, or the peer's end: without that, who waits for urgent data would wait for ever. */
-export const URGENT = constant('UV_PRIORITIZED') | constant('UV_DISCONNECT')
 
 /**
- * Watches one descriptor for readiness in this thread's event loop, level-triggered. Borrows the descriptor:
- * close the watcher before it. One active watcher a descriptor, and none on what a `net.Socket` owns.
+ * Watches one descriptor for readiness in this thread's event loop, level-triggered. Borrows the descriptor: close the
+ * watcher before it; what is watched when the thread ends is closed with it. One active watcher a descriptor, and none
+ * on what a `net.Socket` owns.
  * @see uv_poll_t of libuv
  */
 export class Watcher {
@@ -21,17 +20,15 @@ export class Watcher {
   /**
    * @param ready  called with the events that hold; on a socket error with all watched events, as the error
    *               itself is met by the next call on the descriptor
-   * @param atEnd  what becomes of the descriptor when this thread ends before the watcher is closed: `close` it, where
-   *               only the watcher's owner could, or `keep` it
    */
-  constructor(descriptor: number, ready: (events: number) => void, atEnd: 'close' | 'keep' = 'close') {
+  constructor(descriptor: number, ready: (events: number) => void) {
     const answer = (status: number, events: number): void => {
       if (status >= 0) return ready(events)
       const watched = this.#events
       this.#events = 0
       ready(watched)
     }
-    const native = kernel.watchOpen(descriptor, answer, atEnd === 'close' ? 1 : 0)
+    const native = kernel.watchOpen(descriptor, answer)
     if (typeof native === 'number') throw new SyscallError(native, 'uv_poll_init')
     this.#native = native
   }

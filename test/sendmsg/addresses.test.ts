@@ -1,7 +1,6 @@
 /** Addresses: of every family, as they are given, received and asked for. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import * as api from '../../src/sendmsg/index.js'
@@ -143,22 +142,6 @@ test('a name that is no text is received raw, and can be answered as it is', lin
   assert.deepEqual(address, { family: 'raw', bytes })
   api.sendmsg(right, byte, [], 0, address as api.Address)
   assert.equal((await receive(left)).data.length, 1)
-})
-
-test('a scope is given by name or number, in the text or beside it, and received as a number', async (t) => {
-  noLeak(t)
-  const linkLocal = Object.entries(networkInterfaces()).flatMap(([name, all = []]) =>
-    all.filter(({ address }) => address.startsWith('fe80::')).map((one) => ({ ...one, name })),
-  )[0] as { address: string; name: string; scopeid: number } | undefined
-  if (linkLocal === undefined) return t.skip('no interface has a link-local address')
-  const { address, name, scopeid: scopeId } = linkLocal
-  for (const given of [{ address: `${address}%${name}` }, { address: `${address}%${scopeId}` }, { address, scopeId }]) {
-    const right = datagram(t, api.AF_INET6, { ...given, port: 0 })
-    const own = api.getsockname(right) as api.Ipv6Address
-    assert.deepEqual(own, { family: 'IPv6', address, port: own.port, scopeId })
-    api.sendmsg(right, byte, [], 0, { ...given, port: own.port })
-    assert.deepEqual((await receive(right)).address, own)
-  }
 })
 
 test('a scope behind an address that needs none is taken, and left out of what is told', linux, async (t) => {

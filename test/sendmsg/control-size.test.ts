@@ -1,7 +1,9 @@
 /** CMSG_LEN and CMSG_SPACE: what they promise of each other, and what they refuse. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ANCILLARY_BYTES_MAX, BUFFERS_PER_MESSAGE_MAX } from '../../src/limits.js'
 import { CMSG_LEN, CMSG_SPACE, recvmsg, SOCK_DGRAM, sendmsg, setsockopt } from '../../src/sendmsg/index.js'
+import { constant } from '../../src/syscalls/kernel.js'
 import { kindsOf, receive, unixPair } from '../support/control.js'
 import { noLeak } from '../support/descriptors.js'
 
@@ -70,4 +72,9 @@ test('room for control messages is 0 to 65536 whole bytes, and a refusal leaves 
     assert.throws(() => recvmsg(to, 1, size as unknown as number), { name: 'TypeError', message: /^ancillarySize: / })
   }
   assert.equal(kindsOf(receive(to, 65_536)).length, 1)
+})
+
+test('limits are those of the addon', () => {
+  assert.equal(ANCILLARY_BYTES_MAX, constant('CONTROL_BYTES_MAX'))
+  assert.equal(BUFFERS_PER_MESSAGE_MAX, constant('PARTS_PER_MESSAGE_MAX'))
 })
