@@ -4,8 +4,8 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { isMainThread } from 'node:worker_threads'
-import { Channel } from '../channel/channel.js'
-import type { ChannelHandlers } from '../channel/handlers.js'
+import type { LinkHandlers } from '../channel/handlers.js'
+import { Link } from '../channel/link.js'
 import { HandoverError } from '../errors.js'
 import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
@@ -31,8 +31,8 @@ export function spawnWithChannel(
   command: string,
   args: readonly string[],
   options: SpawnWithChannelOptions,
-  handlers: ChannelHandlers,
-): { child: ChildProcess; channel: Channel } {
+  handlers: LinkHandlers,
+): { child: ChildProcess; channel: Link } {
   const [ours, theirs] = socketpair()
   let child: ChildProcess
   try {
@@ -48,7 +48,7 @@ export function spawnWithChannel(
     close(theirs)
   }
   try {
-    return { child, channel: new Channel(ours, handlers) }
+    return { child, channel: new Link(ours, handlers) }
   } catch (error) {
     child.kill('SIGKILL')
     throw error
@@ -59,14 +59,14 @@ export function spawnWithChannel(
  * A channel to a worker thread. The thread duplicates `lent`, whose number it finds in its environment; close `lent`
  * once the peer has said hello or the thread has ended. Gives `lent`.
  */
-export function lendToThread(handlers: ChannelHandlers): {
-  channel: Channel
+export function lendToThread(handlers: LinkHandlers): {
+  channel: Link
   lent: number
   env: Record<string, string>
 } {
   const [ours, lent] = socketpair()
   try {
-    return { channel: new Channel(ours, handlers), lent, env: { [CHANNEL_VARIABLE]: String(lent) } }
+    return { channel: new Link(ours, handlers), lent, env: { [CHANNEL_VARIABLE]: String(lent) } }
   } catch (error) {
     close(lent)
     throw error
@@ -83,7 +83,7 @@ export function hasInherited(): boolean {
  * programs started from here do not mistake it for theirs.
  * @throws {HandoverError} ERR_HANDOVER_NO_CHANNEL: there is none; ERR_HANDOVER_BAD_CHANNEL: it is no UNIX stream socket
  */
-export function inherited(handlers: ChannelHandlers): Channel {
+export function inherited(handlers: LinkHandlers): Link {
   const value = process.env[CHANNEL_VARIABLE]
   if (value === undefined) {
     throw new HandoverError('ERR_HANDOVER_NO_CHANNEL', `${CHANNEL_VARIABLE} is not set: nobody passed a channel`)
@@ -94,9 +94,9 @@ export function inherited(handlers: ChannelHandlers): Channel {
     throw new HandoverError('ERR_HANDOVER_BAD_CHANNEL', `${CHANNEL_VARIABLE}=${value} is no UNIX stream socket`)
   }
   // A thread shares its parent's descriptors: what it is shown there is lent, and its own copy is made here.
-  if (!isMainThread) return new Channel(dup(descriptor), handlers)
+  if (!isMainThread) return new Link(dup(descriptor), handlers)
   setCloseOnExec(descriptor)
-  return new Channel(descriptor, handlers)
+  return new Link(descriptor, handlers)
 }
 
 function isUnixStream(descriptor: number): boolean {

@@ -1,5 +1,5 @@
 import { closeMany } from '../syscalls/descriptor.js'
-import type { ChannelHandlers } from './handlers.js'
+import type { LinkHandlers } from './handlers.js'
 
 interface Delivery {
   /** What a message says; undefined for transports. */
@@ -16,10 +16,10 @@ interface Delivery {
  * redirect what it sent, so at the peer's end they are closed.
  */
 export class Deliveries {
-  readonly #handlers: ChannelHandlers
+  readonly #handlers: LinkHandlers
   #waiting: Delivery[] = []
 
-  constructor(handlers: ChannelHandlers) {
+  constructor(handlers: LinkHandlers) {
     this.#handlers = handlers
   }
 

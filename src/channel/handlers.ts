@@ -2,7 +2,7 @@ import type { Hello } from '../wire/hello.js'
 import type { Returned } from './held-descriptors.js'
 
 /** What a channel tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
-export interface ChannelHandlers {
+export interface LinkHandlers {
   /** The peer's hello came and a common version exists. */
   opened?(peer: Hello): void
   /** Gives the descriptors. */

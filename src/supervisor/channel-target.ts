@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { Channel } from '../channel/channel.js'
+import type { Link } from '../channel/link.js'
 import type { Target, TargetStatus } from '../dispatch/target.js'
 import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
 import type { Arrivals } from '../transport/arrivals.js'
@@ -12,7 +12,7 @@ import type { Arrivals } from '../transport/arrivals.js'
  */
 export class ChannelTarget implements Target {
   readonly id: string
-  readonly #channel: Channel
+  readonly #channel: Link
   readonly #limit: number
   readonly #onRoomier: () => void
   #ready = false
@@ -25,7 +25,7 @@ export class ChannelTarget implements Target {
   #restsUntil = 0
 
   /** @param onRoomier  it may have more room than before */
-  constructor(id: string, channel: Channel, limit: number, onRoomier: () => void) {
+  constructor(id: string, channel: Link, limit: number, onRoomier: () => void) {
     this.id = id
     this.#channel = channel
     this.#limit = limit

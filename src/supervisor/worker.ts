@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import type { Channel } from '../channel/channel.js'
-import type { ChannelHandlers } from '../channel/handlers.js'
+import type { LinkHandlers } from '../channel/handlers.js'
+import type { Link } from '../channel/link.js'
 
 /** What a worker runs, the same for processes and threads. */
 export interface Program {
@@ -27,7 +27,7 @@ export interface WorkerEnd {
 export interface Worker {
   /** The process id; a thread has that of the master. */
   readonly pid: number
-  readonly channel: Channel
+  readonly channel: Link
   /** Null when the process could not be started. */
   readonly stdout: Readable | null
   readonly stderr: Readable | null
@@ -37,7 +37,7 @@ export interface Worker {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
 }
 
-export type StartWorker = (program: Program, handlers: ChannelHandlers) => Worker
+export type StartWorker = (program: Program, handlers: LinkHandlers) => Worker
 
 const preloadUrl = new URL('../worker/preload.js', import.meta.url).href
 

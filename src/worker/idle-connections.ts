@@ -1,5 +1,5 @@
 import type net from 'node:net'
-import { silentSockets } from './node-internals.js'
+import { silentSockets } from '../runtime/node-internals.js'
 
 /** What is used of an HTTP/2 session. */
 interface Session {

@@ -1,5 +1,5 @@
 import { inherited } from '../bootstrap/inherit.js'
-import type { Channel } from '../channel/channel.js'
+import type { Link } from '../channel/link.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
@@ -7,7 +7,7 @@ import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
 
 /** What becomes of the worker when the master says so, or goes. */
-export interface LinkHandlers {
+export interface MasterHandlers {
   /** Take nothing new, finish what is open within so many milliseconds. */
   drain(milliseconds: number): void
   /** The master is gone. */
@@ -16,7 +16,7 @@ export interface LinkHandlers {
 
 /** The worker's side of the channel to its master: asks for ports, takes connections, reports what becomes of them. */
 export class MasterLink implements PortOwner {
-  readonly #channel: Channel
+  readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
@@ -31,7 +31,7 @@ export class MasterLink implements PortOwner {
   #allFinished: (() => void) | null = null
 
   /** Takes the inherited channel. @throws {HandoverError} as `inherited` */
-  constructor(handlers: LinkHandlers) {
+  constructor(handlers: MasterHandlers) {
     this.#channel = inherited({
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors) => this.#deliver(port, descriptors),

@@ -2,8 +2,6 @@ import { AsyncResource } from 'node:async_hooks'
 import type net from 'node:net'
 import { resolve } from 'node:path'
 import { errnoOf, SyscallError } from '../errors.js'
-import type { ListenReply } from '../wire/control.js'
-import { watchSessions } from './idle-connections.js'
 import {
   abstractName,
   adoptHandle,
@@ -14,7 +12,9 @@ import {
   type ServerBehaviour,
   type ServerHandle,
   serverHandle,
-} from './node-internals.js'
+} from '../runtime/node-internals.js'
+import type { ListenReply } from '../wire/control.js'
+import { watchSessions } from './idle-connections.js'
 
 /** A request for a port, without what only the owner knows. */
 export interface PortRequest {

@@ -2,8 +2,9 @@
  * Loaded before an unmodified program (`node --import handover/preload app.js`): every server that it makes listen is
  * served through the master's ports. Does nothing in a program that was started without a channel.
  */
+
+import { hookListen } from '../runtime/node-internals.js'
 import { attachedMaster } from './attach.js'
-import { hookListen } from './node-internals.js'
 import { PortHandle } from './port-handle.js'
 
 const master = attachedMaster()

@@ -1,7 +1,7 @@
 import type net from 'node:net'
 import { BACKLOG_DEFAULT } from '../limits.js'
+import { listenWith } from '../runtime/node-internals.js'
 import { attachedMaster } from './attach.js'
-import { listenWith } from './node-internals.js'
 import { PortHandle } from './port-handle.js'
 
 /** Where `serve` listens; without it, on every port that the master has opened. Numeric addresses only. */

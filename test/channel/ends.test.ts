@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { lendToThread, spawnWithChannel } from '../../src/bootstrap/inherit.js'
-import { Channel } from '../../src/channel/channel.js'
+import { Link } from '../../src/channel/link.js'
 import { errnoOf } from '../../src/errors.js'
 import { close, closeMany } from '../../src/syscalls/descriptor.js'
 import { socketpair } from '../../src/syscalls/socket.js'
-import { channelAndSocket, channelPair, hello, raw, traced, transportsFrame } from '../support/channels.js'
 import { noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
+import { hello, linkAndSocket, linkPair, raw, traced, transportsFrame } from '../support/links.js'
 import { uncaught } from '../support/uncaught.js'
 import { until } from '../support/wait.js'
 
@@ -16,7 +16,7 @@ test('a peer that dies with much unread on both sides is read to its end', async
   noLeak(t)
   let ended = false
   const [ours, theirs] = socketpair()
-  const channel = new Channel(ours, {
+  const channel = new Link(ours, {
     transports: (_, descriptors) => closeMany(descriptors),
     closed: () => {
       ended = true
@@ -38,7 +38,7 @@ test('a peer that dies with much unread on both sides is read to its end', async
 test('nothing is handed out before the kernel has its claim; then it is, whatever the claim went out with', async (t) => {
   noLeak(t)
   const got: number[] = []
-  const { channel, socket } = channelAndSocket(t, { transports: (_, descriptors) => got.push(...descriptors) })
+  const { channel, socket } = linkAndSocket(t, { transports: (_, descriptors) => got.push(...descriptors) })
   raw(socket, hello)
   await until('the hello is read', () => channel.peer !== null)
   let blocked = false
@@ -64,7 +64,7 @@ test('a failure that is not the end of the peer ends the channel, and everything
   noLeak(t)
   let error: (Error & { code?: string }) | null = null
   const back: number[] = []
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     {
       closed: (reason, returned) => {
@@ -90,7 +90,7 @@ test('a handler that throws costs neither the channel nor a descriptor', async (
     throw new Error('mine')
   }
   const got: number[] = []
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     { claimed: fail, finished: fail, opened: fail },
     { transports: (_, descriptors) => got.push(...descriptors) },

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { Channel } from '../../src/channel/channel.js'
+import { Link } from '../../src/channel/link.js'
 import { close, closeMany } from '../../src/syscalls/descriptor.js'
 import { pollReadable } from '../../src/syscalls/poll.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { encodeFrame, FrameType } from '../../src/wire/frame.js'
 import { ownHello } from '../../src/wire/hello.js'
-import { channelAndSocket, claimFrame, hello, messageFrame, raw, traced, transportsFrame } from '../support/channels.js'
 import { noLeak } from '../support/descriptors.js'
+import { claimFrame, hello, linkAndSocket, messageFrame, raw, traced, transportsFrame } from '../support/links.js'
 import { until } from '../support/wait.js'
 
 /** Sends each part in a message of its own: bytes, with this many traced descriptors. Returns their watches. */
@@ -72,7 +72,7 @@ for (const [rule, code, act] of misbehaviour) {
   test(`a peer that ${rule} ends the channel with an error, and nothing it sent is left open`, async (t) => {
     noLeak(t)
     let error: Error | null | undefined
-    const { socket } = channelAndSocket(t, {
+    const { socket } = linkAndSocket(t, {
       transports: (_, descriptors) => closeMany(descriptors),
       closed: (reason) => {
         error = reason
@@ -92,7 +92,7 @@ test('a peer that ends in the middle of a frame leaves nothing open', async (t) 
   noLeak(t)
   let ended = false
   const [ours, theirs] = socketpair()
-  const channel = new Channel(ours, {
+  const channel = new Link(ours, {
     closed: () => {
       ended = true
     },

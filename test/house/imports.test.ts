@@ -10,11 +10,12 @@ const ROOMS = [
   'limits.ts',
   'arguments.ts',
   'syscalls',
+  'runtime',
   'sendmsg',
   'wire',
   'channel',
-  'bootstrap',
   'transport',
+  'bootstrap',
   'dispatch',
   'worker',
   'supervisor',
@@ -87,5 +88,5 @@ test('only one file looks inside Node', () => {
   const inside = files.filter((file) =>
     /\b_(handle|listen2|connections)\b|process\.binding/.test(readFileSync(join(src, file), 'utf8')),
   )
-  assert.deepEqual(inside, ['worker/node-internals.ts'])
+  assert.deepEqual(inside, ['runtime/node-internals.ts'])
 })

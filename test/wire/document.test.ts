@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import type { Channel } from '../../src/channel/channel.js'
+import type { Link } from '../../src/channel/link.js'
 import { handoverErrorCodes } from '../../src/errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX } from '../../src/limits.js'
 import { closeMany, dup } from '../../src/syscalls/descriptor.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { FrameReader, FrameType } from '../../src/wire/frame.js'
 import { acceptHello, CAPABILITIES, ownHello } from '../../src/wire/hello.js'
-import { channelAndSocket, hello, raw, transportsFrame } from '../support/channels.js'
 import { noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
+import { hello, linkAndSocket, raw, transportsFrame } from '../support/links.js'
 import { root } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
@@ -50,10 +50,10 @@ test('every documented frame is understood', () => {
 })
 
 /** A channel past its hello, and all it sends from then on, as hexadecimal text. */
-async function listened(t: test.TestContext): Promise<{ channel: Channel; socket: number; sent(): string }> {
+async function listened(t: test.TestContext): Promise<{ channel: Link; socket: number; sent(): string }> {
   noLeak(t)
   let text = ''
-  const { channel, socket } = channelAndSocket(t, {
+  const { channel, socket } = linkAndSocket(t, {
     willing: (tag) => tag === 1,
     transports: (_, descriptors) => closeMany(descriptors),
     closed: (_, returned) => closeMany(returned.descriptors),

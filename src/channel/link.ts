@@ -5,7 +5,7 @@ import { pollReadable } from '../syscalls/poll.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { acceptHello, type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
-import type { ChannelHandlers } from './handlers.js'
+import type { LinkHandlers } from './handlers.js'
 import { Inbox, type InboxVisitor } from './inbox.js'
 import { Outbox } from './outbox.js'
 
@@ -16,14 +16,14 @@ import { Outbox } from './outbox.js'
  * after the kernel has taken its claim; an offered one is held here until it is claimed, and ends claimed (closed
  * here) or returned, never both; the end of the peer is acted on only after everything it wrote was read.
  */
-export class Channel {
+export class Link {
   /** Milliseconds the peer may go without word of closed transports: each word wakes it. Default 0. */
   statusDelay = 0
   readonly #socket: number
   readonly #outbox: Outbox
   readonly #inbox: Inbox
   readonly #watcher: Watcher
-  readonly #handlers: ChannelHandlers
+  readonly #handlers: LinkHandlers
   readonly #deliveries: Deliveries
   #peer: Hello | null = null
   #closed = false
@@ -36,7 +36,7 @@ export class Channel {
    * Takes the descriptor of a connected UNIX stream socket, non-blocking, and says hello at once.
    * @throws {SyscallError} the descriptor cannot be watched; it is closed then
    */
-  constructor(socket: number, handlers: ChannelHandlers) {
+  constructor(socket: number, handlers: LinkHandlers) {
     this.#socket = socket
     this.#handlers = handlers
     this.#deliveries = new Deliveries(handlers)

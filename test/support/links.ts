@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { Channel } from '../../src/channel/channel.js'
-import type { ChannelHandlers } from '../../src/channel/handlers.js'
+import type { LinkHandlers } from '../../src/channel/handlers.js'
+import { Link } from '../../src/channel/link.js'
 import { close } from '../../src/syscalls/descriptor.js'
 import { pollReadable } from '../../src/syscalls/poll.js'
 import { recvRights, sendRights } from '../../src/syscalls/rights.js'
@@ -11,13 +11,9 @@ import { ownHello } from '../../src/wire/hello.js'
 import { until } from './wait.js'
 
 /** Two connected channels in this process, both past their hellos. */
-export async function channelPair(
-  t: TestContext,
-  left: ChannelHandlers,
-  right: ChannelHandlers,
-): Promise<[Channel, Channel]> {
+export async function linkPair(t: TestContext, left: LinkHandlers, right: LinkHandlers): Promise<[Link, Link]> {
   const [a, b] = socketpair()
-  const channels: [Channel, Channel] = [new Channel(a, left), new Channel(b, right)]
+  const channels: [Link, Link] = [new Link(a, left), new Link(b, right)]
   t.after(() => {
     for (const channel of channels) channel.close()
   })
@@ -26,9 +22,9 @@ export async function channelPair(
 }
 
 /** A channel whose peer is a bare socket, for a peer that misbehaves. The socket is closed with the test. */
-export function channelAndSocket(t: TestContext, handlers: ChannelHandlers): { channel: Channel; socket: number } {
+export function linkAndSocket(t: TestContext, handlers: LinkHandlers): { channel: Link; socket: number } {
   const [a, socket] = socketpair()
-  const channel = new Channel(a, handlers)
+  const channel = new Link(a, handlers)
   t.after(() => {
     channel.close()
     close(socket)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { Channel } from '../../src/channel/channel.js'
+import { Link } from '../../src/channel/link.js'
 import { errnoOf } from '../../src/errors.js'
 import { OUTBOX_BYTES_MAX } from '../../src/limits.js'
 import { MSG_CTRUNC } from '../../src/syscalls/constants.js'
@@ -10,9 +10,9 @@ import { close, closeMany, dup } from '../../src/syscalls/descriptor.js'
 import { control, controlIndex, receivedControls } from '../../src/syscalls/exchange.js'
 import { kernel } from '../../src/syscalls/kernel.js'
 import { recvRights } from '../../src/syscalls/rights.js'
-import { channelAndSocket, channelPair, claimFrame, hello, messageFrame, raw, traced } from '../support/channels.js'
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
+import { claimFrame, hello, linkAndSocket, linkPair, messageFrame, raw, traced } from '../support/links.js'
 import { scratch } from '../support/paths.js'
 import { uncaught } from '../support/uncaught.js'
 import { until } from '../support/wait.js'
@@ -20,11 +20,7 @@ import { until } from '../support/wait.js'
 test('transports arrive once claimed, close-on-exec, and the copies of the sender are closed', async (t) => {
   noLeak(t)
   const got: [number, number[]][] = []
-  const [left, right] = await channelPair(
-    t,
-    {},
-    { transports: (tag, descriptors) => got.push([tag, [...descriptors]]) },
-  )
+  const [left, right] = await linkPair(t, {}, { transports: (tag, descriptors) => got.push([tag, [...descriptors]]) })
   const things = [traced(), traced(), traced()]
   for (const [i, { descriptor }] of things.entries()) left.take(descriptor, i < 2 ? 7 : 8)
   left.flush()
@@ -49,7 +45,7 @@ test('transports arrive once claimed, close-on-exec, and the copies of the sende
 
 test('a descriptor that was sent but is not claimed stays open at the sender', async (t) => {
   noLeak(t)
-  const { channel, socket } = channelAndSocket(t, { closed: (_, returned) => closeMany(returned.descriptors) })
+  const { channel, socket } = linkAndSocket(t, { closed: (_, returned) => closeMany(returned.descriptors) })
   const thing = traced()
   raw(socket, hello)
   await until('the hello is read', () => channel.peer !== null)
@@ -73,14 +69,14 @@ test('a number that the caller closes and reuses after send never sends another 
   writeFileSync(join(folder, 'right'), 'right')
   writeFileSync(join(folder, 'wrong'), 'wrong')
   const got: number[] = []
-  const { channel, socket } = channelAndSocket(t, {})
+  const { channel, socket } = linkAndSocket(t, {})
   // Before the hello of the peer nothing is sent: the message waits in user space while its number is reused.
   const right = openSync(join(folder, 'right'), 'r')
   channel.send({ file: true }, [right])
   closeSync(right)
   const wrong = openSync(join(folder, 'wrong'), 'r')
   assert.equal(wrong, right, 'the number was reused')
-  const peer = new Channel(dup(socket), { message: (_, descriptors) => got.push(...descriptors) })
+  const peer = new Link(dup(socket), { message: (_, descriptors) => got.push(...descriptors) })
   await until('it arrived', () => got.length === 1)
   assert.equal(readFileSync(got[0] as number, 'utf8'), 'right')
   closeSync(got[0] as number)
@@ -90,7 +86,7 @@ test('a number that the caller closes and reuses after send never sends another 
 
 test('a peer that does not read is bounded: its owner is told, and nothing is queued', async (t) => {
   noLeak(t)
-  const { channel, socket } = channelAndSocket(t, {})
+  const { channel, socket } = linkAndSocket(t, {})
   raw(socket, hello)
   await until('the hello is read', () => channel.peer !== null)
   const text = 'x'.repeat(60_000)
@@ -112,7 +108,7 @@ test('frames cut by short writes and full buffers arrive whole, their descriptor
   })
   const got: number[] = []
   const messages: unknown[] = []
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     {},
     { transports: (_, descriptors) => got.push(...descriptors), message: (message) => messages.push(message) },
@@ -141,7 +137,7 @@ test('too many descriptors in flight is waited out', async (t) => {
     sendmsg: (real, ...args) => (args[3] > 0 && refusals-- > 0 ? errnoOf('ETOOMANYREFS') : real(...args)),
   })
   const got: number[] = []
-  const [left] = await channelPair(t, {}, { transports: (_, descriptors) => got.push(...descriptors) })
+  const [left] = await linkPair(t, {}, { transports: (_, descriptors) => got.push(...descriptors) })
   const thing = traced()
   left.take(thing.descriptor, 1)
   left.flush()
@@ -170,7 +166,7 @@ test('descriptors cut off for want of room are refused, and the sender has them 
   const back: number[] = []
   const got: number[] = []
   let lost = 0
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     { returned: ({ descriptors, tags }) => back.push(...descriptors, ...tags) },
     {
@@ -197,7 +193,7 @@ test('descriptors cut off for want of room are refused, and the sender has them 
 test('a receiver that is not willing sends transports back', async (t) => {
   noLeak(t)
   const back: number[] = []
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     { returned: ({ descriptors }) => back.push(...descriptors) },
     { willing: (tag) => tag === 1, transports: (_, descriptors) => closeMany(descriptors) },
@@ -214,7 +210,7 @@ test('a receiver that is not willing sends transports back', async (t) => {
 
 test('the end of the peer returns what was queued or unclaimed, after all it wrote was read', async (t) => {
   noLeak(t)
-  const { channel, socket } = channelAndSocket(t, {
+  const { channel, socket } = linkAndSocket(t, {
     message: (message) => heard.push(message),
     closed: (error, returned) => {
       end = { error, descriptors: [...returned.descriptors] }
@@ -243,7 +239,7 @@ test('a handler that throws surfaces as an uncaught exception, and the others ar
   noLeak(t)
   const thrown = uncaught(t)
   const heard: unknown[] = []
-  const [left] = await channelPair(
+  const [left] = await linkPair(
     t,
     {},
     {
@@ -261,7 +257,7 @@ test('a handler that throws surfaces as an uncaught exception, and the others ar
 test('waitFor answers without the event loop, and what else arrived comes later, in order', async (t) => {
   noLeak(t)
   const heard: unknown[] = []
-  const { channel, socket } = channelAndSocket(t, { message: (message) => heard.push(message) })
+  const { channel, socket } = linkAndSocket(t, { message: (message) => heard.push(message) })
   const say = (value: unknown): Buffer => messageFrame(JSON.stringify(value))
   raw(socket, Buffer.concat([hello, say('before'), say({ reply: 1 }), say('after')]))
   const isReply = (message: unknown): message is { reply: number } => (message as { reply?: number }).reply === 1
