@@ -42,6 +42,12 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "getsockopt", handover_getsockopt, shared);
   add_function(env, exports, "setsockopt", handover_setsockopt, shared);
   add_function(env, exports, "peerCredentials", handover_peer_credentials, shared);
+  add_function(env, exports, "peerPidfd", handover_peer_pidfd, shared);
+  add_function(env, exports, "identify", handover_identify, shared);
+  add_function(env, exports, "pidfdOpen", handover_pidfd_open, shared);
+  add_function(env, exports, "pidfdGetfd", handover_pidfd_getfd, shared);
+  add_function(env, exports, "lock", handover_lock, shared);
+  add_function(env, exports, "forgetPipePath", handover_forget_pipe_path, shared);
   add_function(env, exports, "close", handover_close, shared);
   add_function(env, exports, "closeMany", handover_close_many, shared);
   add_function(env, exports, "dup", handover_dup, shared);

@@ -2,9 +2,15 @@
 #define _GNU_SOURCE
 #include "handover.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* Linux had it before the C library's headers did. */
+#if defined(__linux__) && !defined(SO_PEERPIDFD)
+#define SO_PEERPIDFD 77
+#endif
 
 bool listens(int descriptor) {
   int listening = 0;
@@ -170,4 +176,33 @@ napi_value handover_peer_credentials(napi_env env, napi_callback_info info) {
   row[2] = (int32_t)group;
 #endif
   return result(env, 0);
+}
+
+/*
+ * peerPidfd(descriptor) -> a close-on-exec descriptor of the peer's process; -ENOPROTOOPT: this kernel has no such thing,
+ * -ENODATA: there is no peer, -ESRCH: it has ended
+ */
+napi_value handover_peer_pidfd(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  if (arguments(env, info, 1, argv) < 0) return result(env, -EINVAL);
+#ifdef SO_PEERPIDFD
+  int descriptor = int_argument(env, argv[0]), process = -1;
+  socklen_t length = sizeof process;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERPIDFD, &process, &length) < 0)
+    /* Kernels before 6.16 say of a process that is gone that the argument is wrong. */
+    return result(env, errno == EINVAL ? -ESRCH : -errno);
+  /* The kernel vouches for whoever listens, too: for this process, say. */
+  if (listens(descriptor)) {
+    close(process);
+    return result(env, -ENODATA);
+  }
+  if (fcntl(process, F_SETFD, FD_CLOEXEC) < 0) {
+    int error = -errno;
+    close(process);
+    return result(env, error);
+  }
+  return result(env, process);
+#else
+  return result(env, -ENOPROTOOPT);
+#endif
 }

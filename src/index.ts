@@ -1,4 +1,43 @@
 /** handover: live connections and listening ports from one process to another. */
+
+import { registerBuiltinBootstraps } from './bootstrap/builtin.js'
+import { registerBuiltinKinds } from './transport/builtin-kinds.js'
+
+export { Activation, activation, type PassedDescriptor } from './bootstrap/activation.js'
+export type { Admission, AdmissionRules } from './bootstrap/admission.js'
+export { type ConnectOptions, connect } from './bootstrap/connect.js'
+export { inherited, type SpawnWithChannelOptions, spawnWithChannel as spawn } from './bootstrap/inherit.js'
+export { channelOverIpc } from './bootstrap/ipc.js'
+export { type Loan, lend } from './bootstrap/lend.js'
+export {
+  ChannelListener,
+  type ChannelListenerEvents,
+  type ChannelListenOptions,
+  listen,
+} from './bootstrap/listen.js'
+export { Notifier, type NotifierOptions, notifier, type StoreOptions } from './bootstrap/notify.js'
+export type { NotifyFields } from './bootstrap/notify-fields.js'
+export { type TakeDescriptorOptions, takeDescriptor } from './bootstrap/process.js'
+export {
+  type Bootstrap,
+  type BootstrapConnectOptions,
+  type BootstrapListenOptions,
+  type Caller,
+  type EndSource,
+  registerBootstrap,
+} from './bootstrap/registry.js'
+export { Channel } from './channel/channel.js'
+export type { End } from './channel/end.js'
+export {
+  type Arrived,
+  type Parcel,
+  type ReleaseOptions,
+  registerKind,
+  type ThingKind,
+} from './channel/kinds.js'
+export type { OfferView, Willing } from './channel/offers-received.js'
+export type { ChannelEvents, ChannelOptions, Delivery, Peer, ReceiveOptions, SendOptions } from './channel/options.js'
+export { Shared, share } from './channel/packing.js'
 export { type Policy, type PolicyFunction, type PolicyName, policyNames } from './dispatch/policy.js'
 export type { TargetStatus } from './dispatch/target.js'
 export {
@@ -12,5 +51,13 @@ export type { SupervisorOptions } from './supervisor/options.js'
 export { Supervisor, type SupervisorStatus } from './supervisor/supervisor.js'
 export type { SocketAddress } from './transport/address.js'
 export type { Connection } from './transport/arrivals.js'
+export { adopt, release } from './transport/connection.js'
+export type { ConnectionDetails, TransportKind } from './transport/connection-details.js'
+export { movableConnections } from './transport/http-connections.js'
 export { ListeningPort, type ListenOptions } from './transport/listening-port.js'
+export { Transport } from './transport/transport.js'
 export { type ServeOptions, serve } from './worker/serve.js'
+
+registerBuiltinBootstraps()
+
+registerBuiltinKinds()

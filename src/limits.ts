@@ -88,3 +88,43 @@ export const RESTART_FORGIVEN_AFTER = 5_000
 
 /** Early deaths in a row, with no worker ever ready, after which the supervisor gives up. */
 export const EARLY_DEATHS_MAX = 3
+
+/** Bytes of one offer: its message, and what its things have read already. */
+export const OFFER_BYTES_MAX = 8 * 1024 * 1024
+
+/** Offers a receiver takes in that its program has not taken yet; the sender holds back the others. */
+export const OFFERS_UNSETTLED_MAX = 64
+
+/** Descriptors in them, unless one offer alone has more. */
+export const OFFERED_DESCRIPTORS_MAX = 512
+
+/** Bytes in them, unless one offer alone has more. */
+export const OFFERED_BYTES_MAX = 16 * 1024 * 1024
+
+/** Offers that wait at the sender, sent or not; more are refused at once. */
+export const OFFERS_WAITING_MAX = 4096
+
+/** Milliseconds a peer has to answer the withdrawal of an offer; then the channel is cut, which settles it. */
+export const WITHDRAWAL_ANSWER_MAX = 1_000
+
+/** Milliseconds a peer that connected by a name has to say hello. */
+export const HELLO_MAX = 10_000
+
+/** Milliseconds a folder's lock is waited for; who holds one makes a few system calls meanwhile. */
+export const FOLDER_LOCK_MAX = 1_000
+
+/** Milliseconds that output of a socket which is to leave has to reach the kernel, unless asked otherwise. */
+export const FLUSH_TIMEOUT = 5_000
+
+/** Milliseconds `connect` has until the channel is open, unless asked otherwise. */
+export const CONNECT_TIMEOUT = 10_000
+
+/** Milliseconds between tries to connect: the first, then twice as long each time, up to the second. */
+export const CONNECT_RETRY_FIRST = 10
+export const CONNECT_RETRY_MAX = 500
+
+/** Peers that connected and have not said hello; more wait in the kernel's queue. */
+export const UNGREETED_MAX = 64
+
+/** Channels that nobody has taken; more peers wait in the kernel's queue. */
+export const UNTAKEN_CHANNELS_MAX = 64

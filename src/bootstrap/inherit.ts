@@ -4,51 +4,95 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { isMainThread } from 'node:worker_threads'
+import { Channel } from '../channel/channel.js'
+import { endCredentials } from '../channel/end.js'
 import type { LinkHandlers } from '../channel/handlers.js'
 import { Link } from '../channel/link.js'
+import type { ChannelOptions } from '../channel/options.js'
 import { HandoverError } from '../errors.js'
 import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
 import { socketpair } from '../syscalls/socket.js'
 import { getsockoptInt } from '../syscalls/sockopt.js'
+import type { Bootstrap } from './registry.js'
 
 /** The environment variable that holds the descriptor's number. */
 export const CHANNEL_VARIABLE = 'HANDOVER_CHANNEL'
 
-export interface SpawnWithChannelOptions extends Omit<SpawnOptions, 'stdio'> {
-  /** What the child's standard streams are. Default: all inherited. The channel comes behind them, as descriptor 3. */
-  stdio?: ['ignore' | 'pipe' | 'inherit', 'ignore' | 'pipe' | 'inherit', 'ignore' | 'pipe' | 'inherit']
-}
-
 const CHILD_DESCRIPTOR = 3
 
+export type StandardStreams = 'inherit' | 'ignore' | 'pipe' | readonly ('ignore' | 'pipe' | 'inherit' | number)[]
+
+/** What `spawn` of node:child_process takes. */
+export interface SpawnWithChannelOptions extends Omit<SpawnOptions, 'stdio'> {
+  /** What the child's standard streams are. Default: all inherited. The channel comes behind them, as descriptor 3. */
+  stdio?: StandardStreams
+}
+
 /**
- * Starts a program with a channel to it. Failure to start arrives as the child's 'error' event, and as `closed`.
- * @throws {SyscallError} EMFILE: no descriptors for the pair
- * @see socketpair(2)
+ * Starts a program with one end of a pair as its descriptor 3. Gives the other end. Failure to start arrives as the
+ * child's 'error' event, and as the end of the channel.
  */
-export function spawnWithChannel(
+function spawnWithEnd(
   command: string,
   args: readonly string[],
-  options: SpawnWithChannelOptions,
-  handlers: LinkHandlers,
-): { child: ChildProcess; channel: Link } {
+  { stdio = 'inherit', ...options }: SpawnWithChannelOptions,
+): { child: ChildProcess; descriptor: number } {
+  const streams = typeof stdio === 'string' ? [stdio, stdio, stdio] : [...stdio]
+  if (streams.length !== 3)
+    throw new RangeError(`stdio: three streams, as the channel is the fourth, not ${streams.length}`)
   const [ours, theirs] = socketpair()
-  let child: ChildProcess
   try {
-    child = spawn(command, args, {
+    const child = spawn(command, args, {
       ...options,
       env: { ...(options.env ?? process.env), [CHANNEL_VARIABLE]: String(CHILD_DESCRIPTOR) },
-      stdio: [...(options.stdio ?? ['inherit', 'inherit', 'inherit']), theirs],
+      stdio: [...streams, theirs] as SpawnOptions['stdio'] & object,
     })
+    return { child, descriptor: ours }
   } catch (error) {
     close(ours)
     throw error
   } finally {
     close(theirs)
   }
+}
+
+/** Starts a program with a link to it, for a master of workers. */
+export function spawnWithLink(
+  command: string,
+  args: readonly string[],
+  options: SpawnWithChannelOptions,
+  handlers: LinkHandlers,
+): { child: ChildProcess; channel: Link } {
+  const { child, descriptor } = spawnWithEnd(command, args, options)
+  return { child, channel: orKill(child, () => new Link(descriptor, handlers)) }
+}
+
+/**
+ * Starts a program with a channel to it, as `spawn` of node:child_process starts one. The program finds its end with
+ * `inherited()`; one in another language as the descriptor whose number is in HANDOVER_CHANNEL.
+ * @param options  those of node:child_process, and those of the channel; `stdio` has three streams
+ * @returns the child, whose 'error' event tells if it could not be started, and the channel, which opens when it says
+ *   hello
+ * @throws {SyscallError} EMFILE: no descriptors for the pair
+ * @see socketpair(2)
+ */
+export function spawnWithChannel(
+  command: string,
+  args: readonly string[] = [],
+  options: SpawnWithChannelOptions & ChannelOptions = {},
+): { child: ChildProcess; channel: Channel } {
+  const { willing, ...rest } = options
+  const { child, descriptor } = spawnWithEnd(command, args, rest)
+  const credentials = { ...endCredentials(descriptor), pid: child.pid ?? 0 }
+  const end = { descriptor, credentials, asksSender: true }
+  return { child, channel: orKill(child, () => new Channel(end, willing === undefined ? {} : { willing })) }
+}
+
+/** A child without a channel is of no use to anybody. */
+function orKill<Made>(child: ChildProcess, make: () => Made): Made {
   try {
-    return { child, channel: new Link(ours, handlers) }
+    return make()
   } catch (error) {
     child.kill('SIGKILL')
     throw error
@@ -79,11 +123,10 @@ export function hasInherited(): boolean {
 }
 
 /**
- * Takes the channel this process or thread was started with. It can be taken once: the variable is removed, so that
+ * Takes the end this process or thread was started with. It can be taken once: the variable is removed, so that
  * programs started from here do not mistake it for theirs.
- * @throws {HandoverError} ERR_HANDOVER_NO_CHANNEL: there is none; ERR_HANDOVER_BAD_CHANNEL: it is no UNIX stream socket
  */
-export function inherited(handlers: LinkHandlers): Link {
+function inheritedEnd(): number {
   const value = process.env[CHANNEL_VARIABLE]
   if (value === undefined) {
     throw new HandoverError('ERR_HANDOVER_NO_CHANNEL', `${CHANNEL_VARIABLE} is not set: nobody passed a channel`)
@@ -94,9 +137,24 @@ export function inherited(handlers: LinkHandlers): Link {
     throw new HandoverError('ERR_HANDOVER_BAD_CHANNEL', `${CHANNEL_VARIABLE}=${value} is no UNIX stream socket`)
   }
   // A thread shares its parent's descriptors: what it is shown there is lent, and its own copy is made here.
-  if (!isMainThread) return new Link(dup(descriptor), handlers)
+  if (!isMainThread) return dup(descriptor)
   setCloseOnExec(descriptor)
-  return new Link(descriptor, handlers)
+  return descriptor
+}
+
+/** The link of a worker to its master. @throws {HandoverError} as {@link inherited} */
+export function inheritedLink(handlers: LinkHandlers): Link {
+  return new Link(inheritedEnd(), handlers)
+}
+
+/**
+ * The channel this process or thread was started with. It can be taken once, and programs started from here do not find
+ * it.
+ * @throws {HandoverError} ERR_HANDOVER_NO_CHANNEL: there is none; ERR_HANDOVER_BAD_CHANNEL: it is no UNIX stream socket
+ */
+export function inherited(options: ChannelOptions = {}): Channel {
+  const descriptor = inheritedEnd()
+  return new Channel({ descriptor, credentials: endCredentials(descriptor) }, options)
 }
 
 function isUnixStream(descriptor: number): boolean {
@@ -107,4 +165,13 @@ function isUnixStream(descriptor: number): boolean {
   } catch {
     return false
   }
+}
+
+/** `inherited:`, for programs that get the address of their channel as text, whatever it is. */
+export const inheritance: Bootstrap = {
+  scheme: 'inherited',
+  connect: () => {
+    const descriptor = inheritedEnd()
+    return { descriptor, credentials: endCredentials(descriptor) }
+  },
 }

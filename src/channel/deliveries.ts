@@ -9,6 +9,8 @@ interface Delivery {
   descriptors: Int32Array
 }
 
+const NO_DESCRIPTORS = new Int32Array(0)
+
 /**
  * What has arrived and is not handed out yet, in order. Owns the descriptors.
  *
@@ -27,9 +29,8 @@ export class Deliveries {
     return this.#waiting.length
   }
 
-  /** Takes the descriptors. */
-  addMessage(message: unknown, descriptors: Int32Array): void {
-    this.#waiting.push({ message, tag: 0, descriptors })
+  addMessage(message: unknown): void {
+    this.#waiting.push({ message, tag: 0, descriptors: NO_DESCRIPTORS })
   }
 
   /** Takes the descriptors. */
@@ -62,8 +63,7 @@ export class Deliveries {
     const { transports: onTransports, message: onMessage } = this.#handlers
     guarded(() => {
       if (message === undefined) onTransports?.(tag, descriptors)
-      else if (onMessage) onMessage(message, descriptors)
-      else closeMany(descriptors)
+      else onMessage?.(message)
     })
   }
 }

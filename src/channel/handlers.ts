@@ -1,12 +1,19 @@
+import type { Credentials } from '../syscalls/credentials.js'
 import type { Hello } from '../wire/hello.js'
+import type { DecodedOffer, Verdict } from '../wire/offer.js'
 import type { Returned } from './held-descriptors.js'
 
 /** What a channel tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
 export interface LinkHandlers {
-  /** The peer's hello came and a common version exists. */
-  opened?(peer: Hello): void
-  /** Gives the descriptors. */
-  message?(message: unknown, descriptors: Int32Array): void
+  /** The peer's hello came and a common version exists. `sender` if the kernel was asked who said it. */
+  opened?(peer: Hello, sender: Credentials | null): void
+  message?(message: unknown): void
+  /** Gives the descriptors; null when there was no room for them. Answer it, sooner or later, with `answer`. */
+  offered?(offer: DecodedOffer, descriptors: Int32Array | null): void
+  /** What became of an offer of ours. */
+  answered?(verdict: Verdict): void
+  /** The peer would have an offer of its own back. */
+  withdrawn?(offer: number): void
   /** Whether transports of this tag are welcome. If not they go back to the sender, unclaimed. */
   willing?(tag: number, count: number): boolean
   /** Gives the descriptors. Called only once the kernel has the claim for them. */

@@ -50,14 +50,6 @@ export class HeldDescriptors {
     return { descriptors: this.#descriptors, first, count }
   }
 
-  /** The next `count` descriptors to send, one behind the other wherever they lie. */
-  copy(count: number): Int32Array {
-    const copy = new Int32Array(count)
-    for (let i = 0; i < count; i++)
-      copy[i] = this.#descriptors[(this.sent + i) & (this.#descriptors.length - 1)] as number
-    return copy
-  }
-
   /**
    * A peer may settle only what was sent and is not settled yet.
    * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME
@@ -77,20 +69,18 @@ export class HeldDescriptors {
     }
   }
 
-  /** Gives the copies of transports below `upTo` back to the caller; those of messages (tag 0) are ours, and closed. */
+  /** Gives the copies below `upTo` back to the caller. */
   giveBack(upTo: number): Returned {
-    const descriptors: number[] = []
-    const tags: number[] = []
-    const ours: number[] = []
-    for (; this.settled < upTo; this.settled++) {
+    const count = upTo - this.settled
+    const descriptors = new Int32Array(count)
+    const tags = new Uint32Array(count)
+    for (let i = 0; i < count; i++, this.settled++) {
       const at = this.settled & (this.#descriptors.length - 1)
-      const tag = this.#tags[at] as number
-      if (tag > 0) tags.push(tag)
-      ;(tag > 0 ? descriptors : ours).push(this.#descriptors[at] as number)
+      descriptors[i] = this.#descriptors[at] as number
+      tags[i] = this.#tags[at] as number
     }
     this.sent = Math.max(this.sent, upTo)
-    closeMany(Int32Array.from(ours))
-    return { descriptors: Int32Array.from(descriptors), tags: Uint32Array.from(tags) }
+    return { descriptors, tags }
   }
 
   #grow(): void {

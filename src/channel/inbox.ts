@@ -1,9 +1,12 @@
 import { errnoOf, HandoverError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, READS_PER_TURN_MAX } from '../limits.js'
 import { MSG_CTRUNC } from '../syscalls/constants.js'
+import type { Credentials } from '../syscalls/credentials.js'
 import { closeMany } from '../syscalls/descriptor.js'
-import { recvRights } from '../syscalls/rights.js'
+import { ARRIVED_FIELDS, recvRights, senderOf } from '../syscalls/rights.js'
 import { badFrame, decodeCount, FrameReader, FrameType } from '../wire/frame.js'
+import { type DecodedOffer, decodeOffer, decodeVerdict, type Verdict } from '../wire/offer.js'
+import { Parts } from './parts.js'
 
 const AGAIN = errnoOf('EAGAIN')
 /** Where the kernel cut descriptors off, in the row of those that came. */
@@ -11,9 +14,14 @@ const CUT = -1
 
 /** What the frames of one read mean. Offsets into `buffer` are valid only during the call. */
 export interface InboxVisitor {
-  hello(value: unknown): void
-  message(value: unknown, descriptors: Int32Array): void
+  /** `sender` is null where the kernel was not asked. */
+  hello(value: unknown, sender: Credentials | null): void
+  message(value: unknown): void
   transports(tag: number, descriptors: Int32Array): void
+  /** Gives the descriptors; null when they were cut off for want of room: what came is closed already. */
+  offered(offer: DecodedOffer, descriptors: Int32Array | null): void
+  answered(verdict: Verdict): void
+  withdrawn(offer: number): void
   /** `count` announced descriptors were cut off for want of room; those that came are closed already. */
   lost(count: number): void
   claimed(upTo: number): void
@@ -36,7 +44,8 @@ export class Inbox {
   readonly #visitor: InboxVisitor
   readonly #reader = new FrameReader()
   readonly #arriving = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
-  readonly #arrived = new Int32Array(2)
+  readonly #arrived = new Int32Array(ARRIVED_FIELDS)
+  readonly #parts = new Parts()
   /** Descriptors whose frame is not complete yet, oldest first, with CUT where some are missing. */
   #waiting: number[] = []
   #sequence = 0
@@ -89,7 +98,7 @@ export class Inbox {
     if (!this.#greeted) {
       if (type !== FrameType.hello) throw badFrame('the first frame is no hello')
       this.#greeted = true
-      return this.#visitor.hello(parse(buffer, offset, length))
+      return this.#visitor.hello(parse(buffer, offset, length), senderOf(this.#arrived))
     }
     switch (type) {
       case FrameType.claim:
@@ -107,26 +116,38 @@ export class Inbox {
         if (descriptors !== null) this.#visitor.transports(buffer.readUInt32LE(at + 8), descriptors)
         return
       }
-      case FrameType.message: {
-        if (count === 0) return this.#visitor.message(parse(buffer, offset, length), new Int32Array(0))
-        const at = counted(offset, Math.min(length, 8), 8)
-        const descriptors = this.#pair(count, decodeCount(buffer, at))
-        if (descriptors === null) return
-        return this.#visitor.message(this.#parseOrClose(descriptors, buffer, at + 8, length - 8), descriptors)
+      case FrameType.message:
+        if (count > 0) throw badFrame('a message with descriptors')
+        return this.#visitor.message(parse(buffer, offset, length))
+      case FrameType.part:
+        return this.#parts.add(buffer.subarray(offset, offset + length))
+      case FrameType.offer: {
+        const offer = decodeOffer(this.#parts.join(buffer.subarray(offset, offset + length)), count)
+        return this.#visitor.offered(offer, this.#take(count))
       }
+      case FrameType.verdict:
+        return this.#visitor.answered(decodeVerdict(buffer, offset, length))
+      case FrameType.withdraw:
+        return this.#visitor.withdrawn(decodeCount(buffer, counted(offset, length, 8)))
       default:
         throw badFrame(`a frame of type ${type} comes only once, first`)
     }
   }
 
-  /** The `count` oldest descriptors, or null when some of them were cut off. */
+  /** The descriptors of a frame with a sequence number. */
   #pair(count: number, sequence: number): Int32Array | null {
     if (sequence !== this.#sequence) throw badFrame(`sequence ${sequence} where ${this.#sequence} was due`)
+    const descriptors = this.#take(count)
+    this.#sequence += count
+    if (descriptors === null) this.#visitor.lost(count)
+    return descriptors
+  }
+
+  /** The `count` oldest descriptors; null when some of them were cut off: the others are closed then. */
+  #take(count: number): Int32Array | null {
     const cut = this.#waiting.indexOf(CUT)
     if (cut >= 0 && cut < count) {
       closeMany(Int32Array.from(this.#waiting.splice(0, cut + 1)), 0, cut)
-      this.#sequence += count
-      this.#visitor.lost(count)
       return null
     }
     if (this.#waiting.length < count) {
@@ -135,17 +156,7 @@ export class Inbox {
         `a frame announced ${count} descriptors, ${this.#waiting.length} came`,
       )
     }
-    this.#sequence += count
     return Int32Array.from(this.#waiting.splice(0, count))
-  }
-
-  #parseOrClose(descriptors: Int32Array, buffer: Buffer, offset: number, length: number): unknown {
-    try {
-      return parse(buffer, offset, length)
-    } catch (error) {
-      closeMany(descriptors)
-      throw error
-    }
   }
 
   #checkSurplus(): void {

@@ -51,6 +51,7 @@ export interface ThingKind<Thing = unknown> {
 }
 
 const kinds = new Map<string, ThingKind>()
+let lastFirst: readonly ThingKind[] = []
 
 /**
  * Makes a kind of thing known to every channel of this process.
@@ -64,6 +65,7 @@ export function registerKind<Thing>(kind: ThingKind<Thing>): void {
   }
   if (kinds.has(name)) throw new TypeError(`kind.name: ${shown(name)} is registered already`)
   kinds.set(name, kind as ThingKind)
+  lastFirst = [...kinds.values()].reverse()
 }
 
 export function kindNamed(name: string): ThingKind | undefined {
@@ -72,5 +74,5 @@ export function kindNamed(name: string): ThingKind | undefined {
 
 /** The kind of a thing: the last registered that recognises it. */
 export function kindOf(thing: unknown): ThingKind | undefined {
-  return [...kinds.values()].reverse().find((kind) => kind.is(thing))
+  return lastFirst.find((kind) => kind.is(thing))
 }

@@ -1,12 +1,17 @@
 import { HandoverError, SyscallError } from '../errors.js'
 import { SEND_RETRY } from '../limits.js'
+import { SHUT_RD } from '../syscalls/constants.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
+import { identify } from '../syscalls/identity.js'
 import { pollReadable } from '../syscalls/poll.js'
+import { askSender } from '../syscalls/rights.js'
+import { shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
-import { acceptHello, type Hello, ownHello } from '../wire/hello.js'
+import { type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
 import type { LinkHandlers } from './handlers.js'
-import { Inbox, type InboxVisitor } from './inbox.js'
+import { Inbox } from './inbox.js'
+import { incoming } from './incoming.js'
 import { Outbox } from './outbox.js'
 
 /**
@@ -28,21 +33,30 @@ export class Link {
   #peer: Hello | null = null
   #closed = false
   #blocked = false
+  #busy = false
   #peerGone = false
   #flushScheduled = false
   #retry: NodeJS.Timeout | null = null
 
   /**
    * Takes the descriptor of a connected UNIX stream socket, non-blocking, and says hello at once.
+   * @param asksSender  the kernel is to tell who says hello at the other end
    * @throws {SyscallError} the descriptor cannot be watched; it is closed then
    */
-  constructor(socket: number, handlers: LinkHandlers) {
+  constructor(socket: number, handlers: LinkHandlers, asksSender = false) {
     this.#socket = socket
     this.#handlers = handlers
     this.#deliveries = new Deliveries(handlers)
     this.#outbox = new Outbox(socket, Buffer.from(JSON.stringify(ownHello())))
-    this.#inbox = new Inbox(socket, this.#visitor())
+    this.#inbox = new Inbox(
+      socket,
+      incoming(this.#outbox, this.#deliveries, handlers, (peer) => {
+        this.#peer = peer
+        if (asksSender) askSender(socket, false)
+      }),
+    )
     try {
+      if (asksSender) askSender(socket, true)
       this.#watcher = new Watcher(socket, (events) => this.#ready(events))
     } catch (error) {
       close(socket)
@@ -94,13 +108,37 @@ export class Link {
   }
 
   /**
-   * Sends a JSON message, with duplicates of descriptors if any. Borrows the descriptors.
-   * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError}, {SyscallError} EBADF, EMFILE
+   * Sends a JSON message.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError} it is too long
    */
-  send(message: unknown, descriptors: readonly number[] = []): void {
+  send(message: unknown): void {
     if (this.#closed) throw closedError()
-    this.#outbox.message(message, descriptors)
+    this.#outbox.message(message)
     this.flush()
+  }
+
+  /** Who the channel's own socket is, up to its addresses. */
+  get identity(): string {
+    return /^(\S+ ){6}/.exec(identify(this.#socket))?.[0] as string
+  }
+
+  /** Whether the kernel has everything that was given here. */
+  get idle(): boolean {
+    return !this.#closed && !this.#peerGone && this.#outbox.idle
+  }
+
+  /** Sends the frames of an offer. Borrows the descriptors until `sent`. */
+  offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void): void {
+    for (const part of parts) this.#outbox.append(part)
+    this.#outbox.carry(last, descriptors, sent)
+    this.flush()
+  }
+
+  /** Sends a frame without descriptors. @returns whether the kernel has it and all before it; see `drained` */
+  tell(frame: Buffer): boolean {
+    if (!this.#closed) this.#outbox.append(frame)
+    this.flush()
+    return this.idle
   }
 
   /**
@@ -159,75 +197,34 @@ export class Link {
     this.#end(null)
   }
 
+  /**
+   * Closes the channel so that both sides agree on what was answered: first the peer can say no more, then what it said
+   * is read, then the channel ends.
+   */
+  closeAgreed(error: Error | null = null): void {
+    if (this.#closed) return
+    try {
+      shutdown(this.#socket, SHUT_RD)
+      while (!this.#closed && pollReadable(this.#socket, 0)) this.#read()
+    } catch {
+      // the peer has gone already, which is agreement enough
+    }
+    this.#end(error)
+  }
+
+  fail(error: Error): void {
+    this.#end(error)
+  }
+
   /** Closes the channel; descriptors that were not claimed go back through `closed`. Closing twice does nothing. */
   close(): void {
     this.#end(null)
   }
 
-  #visitor(): InboxVisitor {
-    const handlers = this.#handlers
-    const { held } = this.#outbox
-    return {
-      hello: (value) => {
-        this.#peer = acceptHello(value)
-        this.#outbox.open()
-        const peer = this.#peer
-        guarded(() => handlers.opened?.(peer))
-      },
-      message: (message, descriptors) => {
-        this.#outbox.claim(descriptors.length)
-        this.#deliveries.addMessage(message, descriptors)
-      },
-      transports: (tag, descriptors) => {
-        if (this.#isWilling(tag, descriptors.length)) {
-          this.#outbox.claim(descriptors.length)
-          this.#deliveries.addTransports(tag, descriptors)
-          return
-        }
-        closeMany(descriptors)
-        this.#outbox.refuse(descriptors.length)
-      },
-      lost: (count) => {
-        this.#outbox.refuse(count)
-        guarded(() => handlers.lost?.(count))
-      },
-      claimed: (upTo) => {
-        held.checkSent(upTo)
-        held.close(upTo)
-        guarded(() => handlers.claimed?.())
-      },
-      refused: (first, count) => {
-        held.checkSent(first)
-        held.checkSent(first + count)
-        held.close(first)
-        const returned = held.giveBack(first + count)
-        if (handlers.returned) guarded(() => handlers.returned?.(returned))
-        else closeMany(returned.descriptors)
-      },
-      finished: (count) => guarded(() => handlers.finished?.(count)),
-    }
-  }
-
-  #isWilling(tag: number, count: number): boolean {
-    const { willing, transports } = this.#handlers
-    let answer = transports !== undefined
-    if (willing) {
-      guarded(() => {
-        answer = willing(tag, count)
-      })
-    }
-    return answer
-  }
-
   #ready(events: number): void {
-    if ((events & WRITABLE) !== 0) this.#writable()
+    if ((events & WRITABLE) !== 0) this.#push()
     if ((events & READABLE) !== 0 && !this.#closed) this.#read()
     this.#deliver()
-  }
-
-  #writable(): void {
-    this.#push()
-    if (!this.#blocked && this.#outbox.idle) guarded(() => this.#handlers.drained?.())
   }
 
   #read(): void {
@@ -252,7 +249,11 @@ export class Link {
   #push(): void {
     if (this.#closed) return
     if (!this.#peerGone) this.#trySending()
-    if (!this.#closed) this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
+    if (this.#closed) return
+    this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
+    const drained = this.#busy && this.idle
+    this.#busy = !this.idle
+    if (drained) guarded(() => this.#handlers.drained?.())
   }
 
   #trySending(): void {

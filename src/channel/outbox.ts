@@ -1,6 +1,5 @@
 import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
-import { closeMany, dup } from '../syscalls/descriptor.js'
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
 import { HeldDescriptors } from './held-descriptors.js'
@@ -20,11 +19,13 @@ interface Transports {
   count: number
 }
 
-/** One message frame with the next `count` held descriptors. */
-interface Message {
-  kind: 'message'
-  payload: Buffer
+/** One frame with descriptors that are held elsewhere, until it is sent. */
+interface Carrying {
+  kind: 'carrying'
+  frame: Buffer
+  descriptors: Int32Array
   count: number
+  sent: () => void
 }
 
 /**
@@ -33,8 +34,10 @@ interface Message {
  */
 export type Flushed = 'done' | 'wait' | 'retry' | 'gone'
 
-function isSpent(item: Bytes | Transports | Message): boolean {
-  return item.kind === 'bytes' ? item.start === item.end : item.count === 0
+/** What carries descriptors of others leaves the queue by itself. */
+function isSpent(item: Bytes | Transports | Carrying): boolean {
+  if (item.kind === 'bytes') return item.start === item.end
+  return item.kind === 'transports' && item.count === 0
 }
 
 /** After these the stream still has an end to be read; any other failure is not the peer's doing. */
@@ -53,7 +56,7 @@ const SMALL = 512
 export class Outbox {
   readonly held = new HeldDescriptors()
   readonly #socket: number
-  readonly #queue: (Bytes | Transports | Message)[] = []
+  readonly #queue: (Bytes | Transports | Carrying)[] = []
   readonly #small = Buffer.allocUnsafeSlow(SMALL)
   readonly #header = Buffer.allocUnsafeSlow(HEADER_BYTES + 12)
   #hello: Bytes | null
@@ -90,37 +93,29 @@ export class Outbox {
   }
 
   /**
-   * Queues a message. Borrows the descriptors: what waits here are duplicates, so a number that the caller closes
-   * and the system reuses never sends another file.
-   * @throws {RangeError} over a limit; {HandoverError} ERR_HANDOVER_OUTBOX_FULL; {SyscallError} EBADF, EMFILE.
-   *   Nothing is queued then.
+   * Queues a message.
+   * @throws {RangeError} over a limit; {HandoverError} ERR_HANDOVER_OUTBOX_FULL. Nothing is queued then.
    */
-  message(message: unknown, descriptors: readonly number[] = []): void {
-    const count = descriptors.length
-    if (count > DESCRIPTORS_PER_MESSAGE_MAX) {
-      throw new RangeError(`descriptors: at most ${DESCRIPTORS_PER_MESSAGE_MAX} travel with a message, not ${count}`)
-    }
+  message(message: unknown): void {
     const payload = Buffer.from(JSON.stringify(message))
-    if (payload.length > FRAME_PAYLOAD_MAX - 8) {
-      throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX - 8}`)
+    if (payload.length > FRAME_PAYLOAD_MAX) {
+      throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX}`)
     }
-    if (this.#queuedBytes + payload.length > OUTBOX_BYTES_MAX || count > this.held.room) {
+    if (this.#queuedBytes + payload.length > OUTBOX_BYTES_MAX) {
       throw new HandoverError(
         'ERR_HANDOVER_OUTBOX_FULL',
         `${this.#queuedBytes} bytes wait for a peer that does not read`,
       )
     }
-    if (count === 0) return this.#append(encodeFrame(FrameType.message, payload))
-    const copies: number[] = []
-    try {
-      for (const descriptor of descriptors) copies.push(dup(descriptor))
-    } catch (error) {
-      closeMany(Int32Array.from(copies))
-      throw error
-    }
-    for (const copy of copies) this.held.take(copy, 0)
-    this.#queuedBytes += payload.length
-    this.#queue.push({ kind: 'message', payload, count })
+    this.append(encodeFrame(FrameType.message, payload))
+  }
+
+  /**
+   * Queues a frame that carries descriptors, behind all else. Borrows them until `sent`, which is called once the kernel
+   * has the descriptors.
+   */
+  carry(frame: Buffer, descriptors: Int32Array, sent: () => void): void {
+    this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent })
   }
 
   /** The receiver of this side has taken `count` more descriptors. */
@@ -134,7 +129,7 @@ export class Outbox {
     const frame = Buffer.allocUnsafe(HEADER_BYTES + 12)
     const at = encodeCount(frame, encodeHeader(frame, 0, FrameType.refuse, 12), this.#claimed)
     frame.writeUInt32LE(count, at)
-    this.#append(frame)
+    this.append(frame)
     this.#claimed += count
     this.#claimedSent = this.#claimed
   }
@@ -159,9 +154,9 @@ export class Outbox {
     if (!this.#open) return 'done'
     do {
       for (let item = this.#queue[0]; item !== undefined; item = this.#queue[0]) {
-        const sent = item.kind === 'bytes' ? this.#sendBytes(item) : this.#sendHeld(item)
+        const sent = this.#send(item)
         if (sent < 0) return this.#failed(sent)
-        if (isSpent(item) && this.#queue[0] === item) this.#queue.shift()
+        if (this.#queue[0] === item && isSpent(item)) this.#queue.shift()
       }
     } while (this.#encodeCounters())
     return 'done'
@@ -206,7 +201,8 @@ export class Outbox {
     this.#queuedBytes += CLAIM_FRAME_BYTES
   }
 
-  #append(frame: Buffer): void {
+  /** Queues a whole frame without descriptors. */
+  append(frame: Buffer): void {
     const item = this.#reserve(frame.length)
     frame.copy(item.buffer, item.end)
     item.end += frame.length
@@ -224,6 +220,11 @@ export class Outbox {
     return item
   }
 
+  #send(item: Bytes | Transports | Carrying): number {
+    if (item.kind === 'bytes') return this.#sendBytes(item)
+    return item.kind === 'transports' ? this.#sendHeld(item) : this.#sendCarrying(item)
+  }
+
   #sendBytes(item: Bytes): number {
     const sent = sendRights(this.#socket, item.buffer, item.start, item.end - item.start, NO_DESCRIPTORS, 0, 0)
     if (sent < 0) return sent
@@ -232,42 +233,39 @@ export class Outbox {
     return sent
   }
 
-  #sendHeld(item: Transports | Message): number {
-    const whole = item.kind === 'message' ? item.count : Math.min(item.count, DESCRIPTORS_PER_MESSAGE_MAX)
-    let { descriptors, first, count } = this.held.next(whole)
-    if (item.kind === 'message' && count < whole) {
-      // A message is one frame even where its descriptors wrap around the end of the ring.
-      descriptors = this.held.copy(whole)
-      first = 0
-      count = whole
-    }
-    const frame = item.kind === 'message' ? this.#messageFrame(item) : this.#transportsFrame(item.tag, count)
+  #sendHeld(item: Transports): number {
+    const { descriptors, first, count } = this.held.next(Math.min(item.count, DESCRIPTORS_PER_MESSAGE_MAX))
+    const frame = this.#transportsFrame(item.tag, count)
     const sent = sendRights(this.#socket, frame, 0, frame.length, descriptors, first, count)
     if (sent < 0) return sent
     this.held.sent += count
     item.count -= count
-    if (item.kind === 'message') this.#queuedBytes -= item.payload.length
-    if (sent < frame.length) {
-      // The descriptors went with the first byte: only the rest of the bytes is still to go, before all else.
-      const rest = Buffer.from(frame.subarray(sent))
-      if (item.count === 0) this.#queue.shift()
-      this.#queue.unshift({ kind: 'bytes', buffer: rest, start: 0, end: rest.length })
-      this.#queuedBytes += rest.length
-    }
+    if (sent < frame.length) this.#restOf(frame, sent, item.count === 0)
     return sent
+  }
+
+  #sendCarrying(item: Carrying): number {
+    const { frame, descriptors, count } = item
+    const sent = sendRights(this.#socket, frame, 0, frame.length, descriptors, 0, count)
+    if (sent < 0) return sent
+    this.#queue.shift()
+    if (sent < frame.length) this.#restOf(frame, sent, false)
+    item.sent()
+    return sent
+  }
+
+  /** The descriptors went with the first byte: only the rest of the bytes is still to go, before all else. */
+  #restOf(frame: Buffer, sent: number, spent: boolean): void {
+    const rest = Buffer.from(frame.subarray(sent))
+    if (spent) this.#queue.shift()
+    this.#queue.unshift({ kind: 'bytes', buffer: rest, start: 0, end: rest.length })
+    this.#queuedBytes += rest.length
   }
 
   #transportsFrame(tag: number, count: number): Buffer {
     const frame = this.#header
     const at = encodeCount(frame, encodeHeader(frame, 0, FrameType.transports, 12, count), this.held.sent)
     frame.writeUInt32LE(tag, at)
-    return frame
-  }
-
-  #messageFrame(item: Message): Buffer {
-    const frame = Buffer.allocUnsafe(HEADER_BYTES + 8 + item.payload.length)
-    const header = encodeHeader(frame, 0, FrameType.message, 8 + item.payload.length, item.count)
-    item.payload.copy(frame, encodeCount(frame, header, this.held.sent))
     return frame
   }
 }

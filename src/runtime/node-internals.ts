@@ -1,5 +1,6 @@
 /**
- * Every use the worker makes of Node's internals, in one place. Unchanged in shape from Node 20 to 26:
+ * Every use the worker makes of Node's internals; what the transports use is in the files beside this one. Unchanged in
+ * shape from Node 20 to 26:
  *
  * - `net.Server.prototype._listen2(address, port, addressType, backlog, fd, flags)` is where every `listen` of a
  *   server ends after its arguments and host names are dealt with; a handle in `_handle` is used as it is.
@@ -130,12 +131,12 @@ export function abstractName(name: string): string {
 export type StreamKind = 'tcp' | 'unix'
 type StreamClass = new (type: number) => StreamHandle
 
-const SOCKET_TYPE = 0
+export const SOCKET_TYPE = 0
 const SERVER_TYPE = 1
 const classes: Partial<Record<StreamKind, StreamClass>> = {}
 
 /** The handle class of a kind of stream, read off a socket made for the purpose. */
-function streamClass(kind: StreamKind): StreamClass {
+export function streamClass(kind: StreamKind): StreamClass {
   const known = classes[kind]
   if (known !== undefined) return known
   const [descriptor, spare] = kind === 'unix' ? socketpair() : [socket(AF_INET)]

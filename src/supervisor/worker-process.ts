@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { spawnWithChannel } from '../bootstrap/inherit.js'
+import { spawnWithLink } from '../bootstrap/inherit.js'
 import { nodeOptions, type StartWorker, type WorkerEnd } from './worker.js'
 
 /** Starts a worker process. It leads a session of its own, so that Ctrl-C reaches the master alone, which drains it. */
 export const startProcess: StartWorker = (program, handlers) => {
-  const { child, channel } = spawnWithChannel(
+  const { child, channel } = spawnWithLink(
     process.execPath,
     [...nodeOptions(program), program.script, ...program.args],
     { cwd: program.cwd, env: program.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] },

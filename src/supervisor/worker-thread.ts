@@ -12,9 +12,9 @@ export const startThread: StartWorker = (program, handlers) => {
   }
   const loan = lendToThread({
     ...handlers,
-    opened: (peer) => {
+    opened: (peer, sender) => {
       takeBack() // the thread has its duplicate
-      handlers.opened?.(peer)
+      handlers.opened?.(peer, sender)
     },
   })
   lent = loan.lent

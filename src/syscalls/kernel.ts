@@ -22,6 +22,13 @@ export interface Kernel {
   getsockopt(descriptor: number, level: number, name: number, value: Uint8Array): number
   setsockopt(descriptor: number, level: number, name: number, value: Uint8Array): number
   peerCredentials(descriptor: number, row: Int32Array): number
+  /** The line, or -errno. */
+  identify(descriptor: number): string | number
+  peerPidfd(descriptor: number): number
+  pidfdOpen(pid: number): number
+  pidfdGetfd(pidfd: number, number: number): number
+  lock(descriptor: number): number
+  forgetPipePath(descriptor: number): number
   close(descriptor: number): number
   closeMany(descriptors: Int32Array, first: number, count: number): number
   dup(descriptor: number): number

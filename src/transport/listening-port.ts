@@ -1,64 +1,35 @@
 import { lookup } from 'node:dns/promises'
-import { chmodSync, statSync, unlinkSync } from 'node:fs'
-import { isIP } from 'node:net'
-import type { SyscallError } from '../errors.js'
-import { BACKLOG_DEFAULT, SOCKET_PATH_MAX } from '../limits.js'
-import { bind } from '../syscalls/bind.js'
-import { connect } from '../syscalls/connect.js'
-import {
-  AF_INET,
-  AF_INET6,
-  AF_UNIX,
-  IPPROTO_IPV6,
-  IPV6_V6ONLY,
-  SO_REUSEADDR,
-  SO_REUSEPORT,
-  SOL_SOCKET,
-} from '../syscalls/constants.js'
-import { close } from '../syscalls/descriptor.js'
-import { listen } from '../syscalls/listen.js'
-import { socket } from '../syscalls/socket.js'
+import { chmodSync, statSync } from 'node:fs'
+import type net from 'node:net'
+import { resolve } from 'node:path'
+import { shown } from '../arguments.js'
+import { HandoverError } from '../errors.js'
+import { Descriptor } from '../sendmsg/descriptor.js'
+import { SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
+import { close, setCloseOnExec } from '../syscalls/descriptor.js'
 import { getsockname } from '../syscalls/socket-name.js'
-import { setsockopt } from '../syscalls/sockopt.js'
+import { getsockoptInt } from '../syscalls/sockopt.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
 import { type SocketAddress, socketAddress } from './address.js'
 import { AcceptBatch } from './arrivals.js'
+import { checkOptions, isNumeric, type ListenOptions, openPort } from './listen-options.js'
+import { serveOn } from './server-port.js'
+import { inodeOf, isAbstract, removeIfLast } from './socket-path.js'
 
-export interface TcpListenOptions {
-  /** A numeric address; every address of the machine when left out ('::', or '0.0.0.0' without IPv6). */
-  host?: string
-  /** 0 … 65535; 0 lets the kernel choose. */
-  port: number
-  /** Pending connections the kernel queues. Default 511. */
-  backlog?: number
-  /** Refuse IPv4 clients on an IPv6 address. Default false. */
-  ipv6Only?: boolean
-  /** Let other sockets bind the same address, each with its own queue. Default false. */
-  reusePort?: boolean
-}
-
-export interface UnixListenOptions {
-  /**
-   * At most 107 bytes on Linux, 103 on macOS. A stale file of a dead owner is replaced, a live one never. One that
-   * starts with a zero byte is an abstract name: Linux only, in no folder, without permissions.
-   */
-  path: string
-  /** Permission bits of the socket file. Default: what the umask leaves. */
-  mode?: number
-  backlog?: number
-}
-
-export type ListenOptions = TcpListenOptions | UnixListenOptions
+export type { ListenOptions, TcpListenOptions, UnixListenOptions } from './listen-options.js'
 
 /**
  * A bound socket that accepts connections in batches, without a `net.Server`. Owns its descriptor; a UNIX port also
- * owns its path, and removes it on `close` if it still leads here.
+ * owns its path, and removes it on `close` if it still leads here and no other process has the port.
  */
 export class ListeningPort {
   /** Where it listens: an address, or the path of a UNIX socket. */
   readonly address: SocketAddress | string
   readonly batch: AcceptBatch
-  readonly #options: ListenOptions
+  /** How it was opened; null: it was adopted. */
+  readonly #options: ListenOptions | null
+  /** What is removed with the last of its owners. */
+  readonly #path: string | null
   #descriptor: number
   /** A socket whose path somebody removed: nothing new can reach it, but what waits in it is still accepted. */
   #retired: number[] = []
@@ -66,19 +37,19 @@ export class ListeningPort {
   #watcher: Watcher | null = null
   #ready: (() => void) | null = null
   #watching = false
+  #referenced = true
+  /** Another has it now, and looks after its path. */
+  #given = false
 
-  private constructor(descriptor: number, options: ListenOptions) {
+  private constructor(descriptor: number, options: ListenOptions | null, path: string | null) {
     this.#descriptor = descriptor
     this.#options = options
-    if ('path' in options) {
-      this.address = options.path
-      this.#inode = inodeOf(options.path)
-      this.batch = new AcceptBatch(null)
-      return
-    }
-    const address = socketAddress(getsockname(descriptor)) as SocketAddress
-    const wildcard = address.address === '::' || address.address === '0.0.0.0'
-    this.address = address
+    this.#path = path
+    if (path !== null) this.#inode = inodeOf(path)
+    const named = getsockname(descriptor)
+    const address = socketAddress(named)
+    const wildcard = address?.address === '::' || address?.address === '0.0.0.0'
+    this.address = path ?? address ?? (named?.family === 'unix' ? named.path : '')
     this.batch = new AcceptBatch(wildcard ? null : address)
   }
 
@@ -89,9 +60,9 @@ export class ListeningPort {
    */
   static open(options: ListenOptions): ListeningPort {
     checkOptions(options)
-    const descriptor = 'path' in options ? openPath(options) : openTcp(options)
+    const descriptor = openPort(options)
     try {
-      return new ListeningPort(descriptor, options)
+      return new ListeningPort(descriptor, options, 'path' in options ? options.path : null)
     } catch (error) {
       close(descriptor)
       throw error
@@ -100,11 +71,32 @@ export class ListeningPort {
 
   /** The same for a host name, which is looked up first. */
   static async listen(options: ListenOptions): Promise<ListeningPort> {
-    if ('path' in options || options.host === undefined || isIP(withoutScope(options.host)) !== 0) {
-      return ListeningPort.open(options)
-    }
+    if ('path' in options || options.host === undefined || isNumeric(options.host)) return ListeningPort.open(options)
     const { address } = await lookup(options.host)
     return ListeningPort.open({ ...options, host: address })
+  }
+
+  /**
+   * Makes a port of a descriptor that listens already, wherever it comes from: it gets no other mode, backlog or path.
+   * Takes the descriptor, also when it throws; what others have of it goes on listening when the port is closed.
+   * @param options.path  the path of a UNIX port, if it is to be removed when nobody has the port any more; without it,
+   *   the path is left where it is
+   * @throws {TypeError} it is no stream socket that listens
+   * @throws {SyscallError} EBADF
+   */
+  static adopt(descriptor: number | Descriptor, options: { path?: string } = {}): ListeningPort {
+    const number = descriptor instanceof Descriptor ? descriptor.release() : descriptor
+    if (typeof number !== 'number')
+      throw new TypeError(`descriptor: a descriptor number or a Descriptor, not ${shown(number)}`)
+    try {
+      if (!listens(number)) throw new TypeError(`descriptor: a stream socket that listens, not ${number}`)
+      setCloseOnExec(number)
+      const { path } = options
+      return new ListeningPort(number, null, path === undefined ? null : isAbstract(path) ? path : resolve(path))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'EBADF') close(number)
+      throw error
+    }
   }
 
   /** The descriptor's number, borrowed, for `handover/sendmsg`; -1 once the port is closed. `renew` may change it. */
@@ -112,13 +104,57 @@ export class ListeningPort {
     return this.#descriptor
   }
 
+  /** The path that is removed with its last owner; null: none, or it is not ours. */
+  get path(): string | null {
+    return this.#path
+  }
+
+  /** Every descriptor that clients may wait at, `fd` first. Borrowed. */
+  get descriptors(): readonly number[] {
+    return this.#descriptor < 0 ? [] : [this.#descriptor, ...this.#retired]
+  }
+
+  /** Adds sockets that listened on its path before it was bound anew. Takes the descriptors. */
+  addRetired(descriptors: readonly number[]): void {
+    this.#retired.push(...descriptors)
+  }
+
+  /**
+   * Gives the descriptor to a `net.Server` of any kind, which listens with it at once, and emits 'listening'. The port
+   * is spent; its path goes with the server's port.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED: the port is closed; ERR_HANDOVER_NOT_MOVABLE: clients still wait at a
+   *   path that was bound anew
+   */
+  listen<Server extends net.Server>(server: Server): Server {
+    if (this.#descriptor < 0) throw new HandoverError('ERR_HANDOVER_CLOSED', 'the port is closed')
+    if (this.#retired.length > 0) {
+      throw new HandoverError(
+        'ERR_HANDOVER_NOT_MOVABLE',
+        'clients may wait at a path that was bound anew: accept them first, until none comes',
+      )
+    }
+    this.#stopWatching()
+    const descriptor = this.#descriptor
+    this.#descriptor = -1
+    this.#given = true
+    serveOn(server, descriptor, this.#path, typeof this.address === 'string' ? this.address : null)
+    return server
+  }
+
   /** Calls `ready` whenever connections wait, until `pause`. */
   watch(ready: () => void): void {
     this.#ready = ready
     this.#watcher ??= new Watcher(this.#descriptor, () => this.#ready?.())
+    this.#watcher.referenced = this.#referenced
     this.#watcher.watch(READABLE)
     this.#watching = true
     this.#askRetired()
+  }
+
+  /** Whether it keeps the process alive while it is watched. It does at first. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced
+    if (this.#watcher !== null) this.#watcher.referenced = referenced
   }
 
   /** Stops polling: clients wait in the kernel's queue. */
@@ -148,13 +184,15 @@ export class ListeningPort {
    * @throws {SyscallError} somebody else listens there now
    */
   renew(): void {
-    if (!('path' in this.#options) || this.#descriptor < 0 || inodeOf(this.#options.path) === this.#inode) return
-    const fresh = openPath(this.#options)
+    const options = this.#options
+    if (options === null || !('path' in options)) return
+    if (this.#descriptor < 0 || inodeOf(options.path) === this.#inode) return
+    const fresh = openPort(options)
     this.#watcher?.close()
     this.#watcher = null
     this.#retired.push(this.#descriptor)
     this.#descriptor = fresh
-    this.#inode = inodeOf(this.#options.path)
+    this.#inode = inodeOf(options.path)
     if (this.#watching && this.#ready !== null) this.watch(this.#ready)
   }
 
@@ -168,127 +206,49 @@ export class ListeningPort {
 
   /** Changes the permission bits of a UNIX port's file, to `mode` or by `mode`; a port without a file has none. */
   chmod(mode: number, keep: boolean): void {
-    if (!('path' in this.#options) || isAbstract(this.#options.path)) return
-    const { path } = this.#options
+    const path = this.#path
+    if (path === null || isAbstract(path)) return
     chmodSync(path, keep ? (statSync(path).mode & 0o777) | mode : mode)
   }
 
-  /** Closes the port: connections that still wait in its queue are reset. Closing twice does nothing. */
+  /**
+   * Closes the port: connections that still wait in its queue are reset, unless another process has it, too. Closing
+   * twice does nothing.
+   */
   close(): void {
     if (this.#descriptor < 0) return
-    this.#watcher?.close()
-    this.#watcher = null
-    this.#ready = null
-    this.#removePath()
+    this.abandon()
+    this.removePath()
+  }
+
+  /** Removes the path of a port that is closed, if nobody else has the port by now. */
+  removePath(): void {
+    if (this.#descriptor < 0 && this.#path !== null && !this.#given) removeIfLast(this.#path, this.#inode)
+  }
+
+  /** Closes its descriptors and leaves the path: another process has the port. */
+  abandon(): void {
+    if (this.#descriptor < 0) return
+    this.#stopWatching()
     for (const descriptor of [...this.#retired.splice(0), this.#descriptor]) close(descriptor)
     this.#descriptor = -1
   }
 
-  /** A folder that has become read-only keeps the file; whoever listens there next finds it stale and replaces it. */
-  #removePath(): void {
-    if (!('path' in this.#options) || this.#inode === null) return
-    try {
-      if (inodeOf(this.#options.path) === this.#inode) unlinkSync(this.#options.path)
-    } catch {
-      // the descriptors are closed all the same
-    }
+  #stopWatching(): void {
+    this.#watcher?.close()
+    this.#watcher = null
+    this.#ready = null
+    this.#watching = false
   }
 }
 
-function withoutScope(host: string): string {
-  return host.replace(/%.*$/, '')
-}
-
-function checkOptions(options: ListenOptions): void {
-  const { backlog } = options
-  if (backlog !== undefined && (!Number.isInteger(backlog) || backlog < 1)) {
-    throw new RangeError(`backlog: a whole number from 1, not ${backlog}`)
-  }
-  if ('path' in options) {
-    const length = Buffer.byteLength(options.path)
-    const most = SOCKET_PATH_MAX + (isAbstract(options.path) ? 1 : 0) // no terminator
-    if (length === 0 || length > most || (options.path.includes('\0') && !isAbstract(options.path))) {
-      throw new RangeError(
-        `path: 1 to ${SOCKET_PATH_MAX} bytes, a zero byte only in front, not ${length} (${options.path})`,
-      )
-    }
-    return
-  }
-  const { host, port } = options
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new RangeError(`port: 0 to 65535, not ${port}`)
-  if (host !== undefined && isIP(withoutScope(host)) === 0) {
-    throw new TypeError(`host: a numeric address, not "${host}"; ListeningPort.listen looks names up`)
-  }
-}
-
-function openTcp(options: TcpListenOptions): number {
-  if (options.host !== undefined) return openTcpAt(options.host, options)
+/** @throws {SyscallError} EBADF */
+function listens(descriptor: number): boolean {
   try {
-    return openTcpAt('::', options)
+    if (getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM) return false
+    return getsockoptInt(descriptor, SOL_SOCKET, SO_ACCEPTCONN) === 1
   } catch (error) {
-    if (!NO_IPV6.has((error as SyscallError).code)) throw error
-    return openTcpAt('0.0.0.0', options)
-  }
-}
-
-const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'])
-
-function openTcpAt(host: string, options: TcpListenOptions): number {
-  const ipv6 = isIP(withoutScope(host)) === 6
-  return opened(socket(ipv6 ? AF_INET6 : AF_INET), (descriptor) => {
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
-    if (options.reusePort) setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
-    if (ipv6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6Only ? 1 : 0)
-    bind(descriptor, { address: host, port: options.port })
-    listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: host, port: options.port })
-  })
-}
-
-function openPath(options: UnixListenOptions): number {
-  return opened(socket(AF_UNIX), (descriptor) => {
-    try {
-      bind(descriptor, { path: options.path })
-    } catch (error) {
-      if ((error as SyscallError).code !== 'EADDRINUSE' || isAbstract(options.path) || !isStale(options.path))
-        throw error
-      unlinkSync(options.path)
-      bind(descriptor, { path: options.path })
-    }
-    // Between bind and listen nobody can connect: the mode holds from the first client on.
-    if (options.mode !== undefined && !isAbstract(options.path)) chmodSync(options.path, options.mode)
-    listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: options.path })
-  })
-}
-
-/** Whether a socket file has no owner any more. Any other file, or doubt, is no. */
-function isStale(path: string): boolean {
-  if (!statSync(path).isSocket()) return false
-  const probe = socket(AF_UNIX)
-  try {
-    connect(probe, { path })
+    if ((error as { code?: string }).code === 'EBADF') throw error
     return false
-  } catch (error) {
-    return (error as SyscallError).code === 'ECONNREFUSED'
-  } finally {
-    close(probe)
-  }
-}
-
-function isAbstract(path: string): boolean {
-  return path.startsWith('\0')
-}
-
-function inodeOf(path: string): bigint | null {
-  if (isAbstract(path)) return null
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null
-}
-
-function opened(descriptor: number, prepare: (descriptor: number) => void): number {
-  try {
-    prepare(descriptor)
-    return descriptor
-  } catch (error) {
-    close(descriptor)
-    throw error
   }
 }

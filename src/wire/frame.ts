@@ -10,7 +10,7 @@ export const HEADER_BYTES = 8
 export const FrameType = {
   /** JSON: who speaks and which versions; the first frame each way. */
   hello: 1,
-  /** JSON, with descriptors behind a sequence number or without. */
+  /** JSON between a master and its workers. */
   message: 2,
   /** Live connections of one listening port. */
   transports: 3,
@@ -20,11 +20,19 @@ export const FrameType = {
   refuse: 5,
   /** How many transports have closed since the channel began. */
   status: 6,
+  /** A message and things for the peer, who answers with a verdict. */
+  offer: 7,
+  /** The beginning of the payload of the offer that follows. */
+  part: 8,
+  /** What became of an offer. */
+  verdict: 9,
+  /** The sender would have an offer back, if it is not claimed yet. */
+  withdraw: 10,
 } as const
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-const TYPE_LAST = FrameType.status
+const TYPE_LAST = FrameType.withdraw
 
 /** Writes a header at `offset`; returns the offset behind it. */
 export function encodeHeader(
@@ -64,8 +72,8 @@ export function decodeCount(buffer: Buffer, offset: number): number {
   return count
 }
 
-export function badFrame(what: string): HandoverError {
-  return new HandoverError('ERR_HANDOVER_BAD_FRAME', what)
+export function badFrame(what: string, cause?: unknown): HandoverError {
+  return new HandoverError('ERR_HANDOVER_BAD_FRAME', what, cause === undefined ? {} : { cause })
 }
 
 /** What a reader calls for each frame; the payload lies in `buffer` and is valid only during the call. */

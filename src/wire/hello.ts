@@ -1,4 +1,5 @@
 import { HandoverError } from '../errors.js'
+import { OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
 import { badFrame } from './frame.js'
 
 /** The version this release speaks, and the oldest it still understands. */
@@ -12,9 +13,16 @@ export interface Hello {
   oldest: number
   capabilities: string[]
   pid: number
+  /** How many offers, and how many descriptors in them, may be unanswered at a time. */
+  window?: Window
 }
 
-export const CAPABILITIES = ['transports', 'claims', 'status'] as const
+export interface Window {
+  readonly offers: number
+  readonly descriptors: number
+}
+
+export const CAPABILITIES = ['transports', 'claims', 'status', 'offers'] as const
 
 export function ownHello(): Hello {
   return {
@@ -23,6 +31,7 @@ export function ownHello(): Hello {
     oldest: VERSION_OLDEST,
     capabilities: [...CAPABILITIES],
     pid: process.pid,
+    window: { offers: OFFERS_UNSETTLED_MAX, descriptors: OFFERED_DESCRIPTORS_MAX },
   }
 }
 
@@ -40,7 +49,8 @@ export function acceptHello(value: unknown): Hello {
     Number.isInteger(hello.oldest) &&
     Number.isInteger(hello.pid) &&
     Array.isArray(hello.capabilities) &&
-    hello.capabilities.every((name) => typeof name === 'string')
+    hello.capabilities.every((name) => typeof name === 'string') &&
+    (hello.window === undefined || isWindow(hello.window))
   if (!shaped) throw badFrame('the first frame is no hello')
   const { version, oldest } = hello as Hello
   if (version < VERSION_OLDEST || oldest > VERSION) {
@@ -50,4 +60,9 @@ export function acceptHello(value: unknown): Hello {
     )
   }
   return hello as Hello
+}
+
+function isWindow(window: unknown): window is Window {
+  const { offers, descriptors } = (window ?? {}) as Partial<Window>
+  return Number.isInteger(offers) && Number.isInteger(descriptors) && Number(offers) > 0 && Number(descriptors) > 0
 }

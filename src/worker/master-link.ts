@@ -1,4 +1,4 @@
-import { inherited } from '../bootstrap/inherit.js'
+import { inheritedLink } from '../bootstrap/inherit.js'
 import type { Link } from '../channel/link.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
@@ -30,9 +30,9 @@ export class MasterLink implements PortOwner {
   #draining = false
   #allFinished: (() => void) | null = null
 
-  /** Takes the inherited channel. @throws {HandoverError} as `inherited` */
+  /** Takes the inheritedLink channel. @throws {HandoverError} as `inheritedLink` */
   constructor(handlers: MasterHandlers) {
-    this.#channel = inherited({
+    this.#channel = inheritedLink({
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors) => this.#deliver(port, descriptors),
       message: (message) => {

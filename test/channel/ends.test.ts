@@ -1,7 +1,7 @@
 /** How channels end, and what must not be forgotten on the way. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { lendToThread, spawnWithChannel } from '../../src/bootstrap/inherit.js'
+import { lendToThread, spawnWithLink } from '../../src/bootstrap/inherit.js'
 import { Link } from '../../src/channel/link.js'
 import { errnoOf } from '../../src/errors.js'
 import { close, closeMany } from '../../src/syscalls/descriptor.js'
@@ -109,6 +109,6 @@ test('a handler that throws costs neither the channel nor a descriptor', async (
 test('a channel that cannot be watched leaves nothing behind, with a child or a thread', (t) => {
   noLeak(t)
   fakeKernel(t, { watchOpen: () => errnoOf('ENOMEM') })
-  assert.throws(() => spawnWithChannel(process.execPath, ['-e', ''], {}, {}), { code: 'ENOMEM' })
+  assert.throws(() => spawnWithLink(process.execPath, ['-e', ''], {}, {}), { code: 'ENOMEM' })
   assert.throws(() => lendToThread({}), { code: 'ENOMEM' })
 })

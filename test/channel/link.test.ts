@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict'
-import { closeSync, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { fstatSync } from 'node:fs'
 import test from 'node:test'
-import { Link } from '../../src/channel/link.js'
 import { errnoOf } from '../../src/errors.js'
 import { OUTBOX_BYTES_MAX } from '../../src/limits.js'
 import { MSG_CTRUNC } from '../../src/syscalls/constants.js'
-import { close, closeMany, dup } from '../../src/syscalls/descriptor.js'
+import { close, closeMany } from '../../src/syscalls/descriptor.js'
 import { control, controlIndex, receivedControls } from '../../src/syscalls/exchange.js'
 import { kernel } from '../../src/syscalls/kernel.js'
 import { recvRights } from '../../src/syscalls/rights.js'
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
 import { claimFrame, hello, linkAndSocket, linkPair, messageFrame, raw, traced } from '../support/links.js'
-import { scratch } from '../support/paths.js'
 import { uncaught } from '../support/uncaught.js'
 import { until } from '../support/wait.js'
 
@@ -61,27 +58,6 @@ test('a descriptor that was sent but is not claimed stays open at the sender', a
   raw(socket, claimFrame(1))
   await until('the claim closes it', () => thing.isGone())
   close(thing.watch)
-})
-
-test('a number that the caller closes and reuses after send never sends another file', async (t) => {
-  noLeak(t)
-  const folder = scratch(t)
-  writeFileSync(join(folder, 'right'), 'right')
-  writeFileSync(join(folder, 'wrong'), 'wrong')
-  const got: number[] = []
-  const { channel, socket } = linkAndSocket(t, {})
-  // Before the hello of the peer nothing is sent: the message waits in user space while its number is reused.
-  const right = openSync(join(folder, 'right'), 'r')
-  channel.send({ file: true }, [right])
-  closeSync(right)
-  const wrong = openSync(join(folder, 'wrong'), 'r')
-  assert.equal(wrong, right, 'the number was reused')
-  const peer = new Link(dup(socket), { message: (_, descriptors) => got.push(...descriptors) })
-  await until('it arrived', () => got.length === 1)
-  assert.equal(readFileSync(got[0] as number, 'utf8'), 'right')
-  closeSync(got[0] as number)
-  closeSync(wrong)
-  peer.close()
 })
 
 test('a peer that does not read is bounded: its owner is told, and nothing is queued', async (t) => {

@@ -1,10 +1,13 @@
 /** Every program of examples/ runs and does what its first lines say. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { get } from '../support/client.js'
 import { command, handover } from '../support/command.js'
+import { noLeak } from '../support/descriptors.js'
+import { notifyManager } from '../support/notify-manager.js'
 import { root } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
@@ -21,6 +24,7 @@ test('every example is run here', () => {
     'send-and-receive.mjs',
     'serve.mjs',
     'supervisor.mjs',
+    'systemd.mjs',
   ])
 })
 
@@ -87,4 +91,45 @@ test('pass-connection: each request is answered by the worker that has its conne
   const run = command(t, process.execPath, [example('pass-connection.mjs')])
   assert.equal(await run.ended, 0)
   assert.equal(run.stdout(), '4 requests were answered by 2 workers\n')
+})
+
+test('systemd: alone it serves a port of its own, reloads, and ends when asked to', async (t) => {
+  const run = command(t, process.execPath, [example('systemd.mjs')], { env: { ...process.env, NOTIFY_SOCKET: '' } })
+  const port = Number(await run.line(/http:\/\/127\.0\.0\.1:(\d+)/))
+  assert.equal((await get({ port })).body, `hello from process ${run.child.pid}, port http\n`)
+  run.child.kill('SIGHUP')
+  await run.line(/reloaded/)
+  assert.match((await get({ port })).body, /^hello again /)
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
+})
+
+test('systemd: its own port goes to the manager’s store, and the next start serves it', async (t) => {
+  noLeak(t)
+  const manager = notifyManager(t)
+  const env = { ...process.env, NOTIFY_SOCKET: manager.address, WATCHDOG_USEC: '60000000' }
+  const first = command(t, process.execPath, [example('systemd.mjs')], { env })
+  const stored = await manager.next()
+  assert.deepEqual(stored.lines, ['FDSTORE=1', 'FDNAME=http'])
+  const port = Number(await first.line(/http:\/\/127\.0\.0\.1:(\d+)/))
+  assert.deepEqual((await manager.next()).lines, ['WATCHDOG=1'])
+  assert.deepEqual((await manager.next()).lines, ['READY=1', 'STATUS=Serving http'])
+  first.child.kill('SIGKILL')
+  await first.ended
+  const early = get({ port }) // the port is open all the time: this client waits
+  const [descriptor] = stored.descriptors
+  const next = spawn('/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$1"', process.execPath, example('systemd.mjs')], {
+    env: { ...env, LISTEN_FDS: '1', LISTEN_FDNAMES: 'http' },
+    stdio: ['ignore', 'ignore', 'inherit', descriptor?.fd],
+  })
+  const ended = new Promise((resolve) => next.once('exit', resolve))
+  t.after(async () => {
+    next.kill('SIGKILL')
+    await ended
+  })
+  assert.equal((await early).body, `hello from process ${next.pid}, port http\n`)
+  assert.deepEqual((await manager.next()).lines, ['WATCHDOG=1'])
+  assert.deepEqual((await manager.next()).lines, ['READY=1', 'STATUS=Serving http'], 'and stores nothing again')
+  next.kill('SIGTERM')
+  assert.equal(await ended, 0)
 })

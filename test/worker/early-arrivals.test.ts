@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect as connectNow } from 'node:net'
 import test from 'node:test'
-import { spawnWithChannel } from '../../src/bootstrap/inherit.js'
+import { spawnWithLink } from '../../src/bootstrap/inherit.js'
 import { ListeningPort } from '../../src/index.js'
 import { closeMany } from '../../src/syscalls/descriptor.js'
 import type { ListenRequest } from '../../src/wire/control.js'
@@ -31,7 +31,7 @@ test('a connection that a worker reads together with the answer to listen is ser
   await once(socket, 'connect')
   const seen = { claimed: 0, returned: 0 }
   let request: ListenRequest | null = null
-  const { child, channel } = spawnWithChannel(
+  const { child, channel } = spawnWithLink(
     process.execPath,
     ['--import', preload, script],
     { stdio: ['ignore', 'inherit', 'inherit'] },

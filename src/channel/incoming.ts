@@ -1,0 +1,74 @@
+import { closeMany } from '../syscalls/descriptor.js'
+import { badFrame } from '../wire/frame.js'
+import { acceptHello, type Hello } from '../wire/hello.js'
+import { encodeVerdict, Outcome } from '../wire/offer.js'
+import { type Deliveries, guarded } from './deliveries.js'
+import type { LinkHandlers } from './handlers.js'
+import type { InboxVisitor } from './inbox.js'
+import type { Outbox } from './outbox.js'
+
+/** What each frame of the peer does: to the claims owed here, to the copies held here, to the owner of the link. */
+export function incoming(
+  outbox: Outbox,
+  deliveries: Deliveries,
+  handlers: LinkHandlers,
+  greeted: (peer: Hello) => void,
+): InboxVisitor {
+  const { held } = outbox
+  return {
+    hello: (value, sender) => {
+      const peer = acceptHello(value)
+      greeted(peer)
+      outbox.open()
+      guarded(() => handlers.opened?.(peer, sender))
+    },
+    message: (message) => deliveries.addMessage(message),
+    offered: (offer, descriptors) => {
+      if (handlers.offered) return handlers.offered(offer, descriptors)
+      if (descriptors !== null) closeMany(descriptors)
+      outbox.append(encodeVerdict(offer.number, Outcome.refused, 'this program takes no offers'))
+    },
+    answered: (verdict) => {
+      if (!handlers.answered) throw badFrame(`an answer to offer ${verdict.number}, which was never made`)
+      handlers.answered(verdict)
+    },
+    withdrawn: (offer) => guarded(() => handlers.withdrawn?.(offer)),
+    transports: (tag, descriptors) => {
+      if (isWilling(handlers, tag, descriptors.length)) {
+        outbox.claim(descriptors.length)
+        deliveries.addTransports(tag, descriptors)
+        return
+      }
+      closeMany(descriptors)
+      outbox.refuse(descriptors.length)
+    },
+    lost: (count) => {
+      outbox.refuse(count)
+      guarded(() => handlers.lost?.(count))
+    },
+    claimed: (upTo) => {
+      held.checkSent(upTo)
+      held.close(upTo)
+      guarded(() => handlers.claimed?.())
+    },
+    refused: (first, count) => {
+      held.checkSent(first)
+      held.checkSent(first + count)
+      held.close(first)
+      const returned = held.giveBack(first + count)
+      if (handlers.returned) guarded(() => handlers.returned?.(returned))
+      else closeMany(returned.descriptors)
+    },
+    finished: (count) => guarded(() => handlers.finished?.(count)),
+  }
+}
+
+function isWilling({ willing, transports }: LinkHandlers, tag: number, count: number): boolean {
+  let answer = transports !== undefined
+  if (willing) {
+    guarded(() => {
+      answer = willing(tag, count)
+    })
+  }
+  return answer
+}

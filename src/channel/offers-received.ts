@@ -1,0 +1,182 @@
+import { HandoverError } from '../errors.js'
+import { closeMany } from '../syscalls/descriptor.js'
+import { badFrame } from '../wire/frame.js'
+import type { Window } from '../wire/hello.js'
+import { type DecodedOffer, encodeVerdict, Outcome } from '../wire/offer.js'
+import { guarded } from './deliveries.js'
+import type { Link } from './link.js'
+import { objection } from './unpacking.js'
+
+/** What a program that looks at offers before they are taken gets to see. */
+export interface OfferView {
+  readonly message: unknown
+  /** The kinds of the things, in order. */
+  readonly kinds: readonly string[]
+}
+
+/** Whether an offer is welcome; a text is the reason why not. */
+export type Willing = (offer: OfferView) => boolean | string
+
+interface Received {
+  readonly offer: DecodedOffer
+  readonly descriptors: Int32Array
+}
+
+/** Somebody who waits for an offer. */
+interface Taker {
+  /** Gives the descriptors, once the kernel has the claim. */
+  given(offer: DecodedOffer, descriptors: Int32Array): void
+  /** There will be no more. */
+  ended(): void
+}
+
+const NONE = new Int32Array(0)
+
+/**
+ * Offers of the peer, in order, until the program takes them.
+ *
+ * Invariant: an offer is claimed when it is taken, and given out only after the kernel has the claim; until then it is
+ * the peer's, who may have it back, and gets it back when this side ends. There are never more than the window says.
+ */
+export class OffersReceived {
+  #queue: Received[] = []
+  readonly #takers: Taker[] = []
+  /** Claimed, and not with the kernel yet. */
+  #claiming: [Received, Taker] | null = null
+  #descriptors = 0
+  #last = -1
+  #link: Link | null = null
+  readonly #window: Window
+  readonly #willing: Willing | undefined
+  readonly #onRefused: (error: HandoverError) => void
+
+  constructor(window: Window, willing: Willing | undefined, onRefused: (error: HandoverError) => void) {
+    this.#window = window
+    this.#willing = willing
+    this.#onRefused = onRefused
+  }
+
+  /** Offers come over this link from now on. Borrows it. */
+  open(link: Link): void {
+    this.#link = link
+    this.#last = -1
+  }
+
+  get count(): number {
+    return this.#queue.length
+  }
+
+  /** Takes the descriptors. @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: more than was agreed */
+  offered(offer: DecodedOffer, descriptors: Int32Array | null): void {
+    let error: HandoverError | null
+    try {
+      error = this.#objection(offer, descriptors)
+    } catch (broken) {
+      closeMany(descriptors ?? NONE)
+      throw broken
+    }
+    if (error === null) {
+      this.#queue.push({ offer, descriptors: descriptors ?? NONE })
+      this.#descriptors += descriptors?.length ?? 0
+      return this.pump()
+    }
+    closeMany(descriptors ?? NONE)
+    this.#answer(offer, Outcome.refused, error.message)
+    this.#onRefused(error)
+  }
+
+  #objection(offer: DecodedOffer, descriptors: Int32Array | null): HandoverError | null {
+    const { number, head } = offer
+    if (number <= this.#last) throw badFrame(`offer ${number} behind offer ${this.#last}`)
+    this.#last = number
+    if (descriptors === null) {
+      return new HandoverError('ERR_HANDOVER_REFUSED', 'no room for its descriptors: this process is at its limit')
+    }
+    const { offers, descriptors: most } = this.#window
+    const more = this.#queue.length > 0 && this.#descriptors + descriptors.length > most
+    if (this.#queue.length >= offers || more) throw badFrame(`offer ${number} is more than the window has room for`)
+    const answer = this.#answerOf({ message: head.message, kinds: head.things.map(({ kind }) => kind) })
+    if (answer !== true) {
+      return new HandoverError(
+        'ERR_HANDOVER_REFUSED',
+        typeof answer === 'string' ? answer : 'the program does not want it',
+      )
+    }
+    return objection(offer, descriptors)
+  }
+
+  #answerOf(view: OfferView): boolean | string {
+    let answer: boolean | string = 'the program failed to decide'
+    guarded(() => {
+      answer = this.#willing?.(view) ?? true
+    })
+    return answer
+  }
+
+  /** The peer would have an offer back: it gets it, unless it was claimed. */
+  withdrawn(number: number): void {
+    const index = this.#queue.findIndex(({ offer }) => offer.number === number)
+    if (index >= 0) this.#giveBack(this.#queue.splice(index, 1)[0] as Received, 'as asked')
+  }
+
+  /** Takes the next offer, now or when one comes. @returns what takes the wish back, if it is not too late */
+  take(taker: Taker): () => boolean {
+    this.#takers.push(taker)
+    this.pump()
+    return () => {
+      const index = this.#takers.indexOf(taker)
+      if (index >= 0) this.#takers.splice(index, 1)
+      return index >= 0
+    }
+  }
+
+  /** Claims as long as somebody waits; what is claimed is given out as soon as the kernel has the claim. */
+  pump(): void {
+    for (;;) {
+      if (this.#claiming !== null) {
+        if (this.#link === null || !this.#link.idle) return
+        const [{ offer, descriptors }, taker] = this.#claiming
+        this.#claiming = null
+        taker.given(offer, descriptors)
+      }
+      if (this.#takers.length === 0 || this.#queue.length === 0 || this.#claiming !== null || this.#link === null)
+        return
+      const next = this.#queue.shift() as Received
+      this.#descriptors -= next.descriptors.length
+      this.#claiming = [next, this.#takers.shift() as Taker]
+      this.#answer(next.offer, Outcome.claimed)
+    }
+  }
+
+  #answer({ number }: DecodedOffer, outcome: Outcome, reason?: string): void {
+    this.#link?.tell(encodeVerdict(number, outcome, reason))
+  }
+
+  #giveBack({ offer, descriptors }: Received, reason: string): void {
+    this.#descriptors -= descriptors.length
+    closeMany(descriptors)
+    this.#answer(offer, Outcome.returned, reason)
+  }
+
+  /** This side takes no more: what it has not taken goes back. */
+  returnAll(): void {
+    for (const received of this.#queue.splice(0)) this.#giveBack(received, 'the channel was closed')
+  }
+
+  /** The link is gone: what was not claimed is still the peer's; whoever waited for a claim waits for the next offer. */
+  lost(): void {
+    this.#link = null
+    for (const { descriptors } of this.#queue.splice(0)) closeMany(descriptors)
+    this.#descriptors = 0
+    if (this.#claiming === null) return
+    const [{ descriptors }, taker] = this.#claiming
+    this.#claiming = null
+    closeMany(descriptors)
+    this.#takers.unshift(taker)
+  }
+
+  /** There will never be another link. */
+  end(): void {
+    for (const taker of this.#takers.splice(0)) taker.ended()
+  }
+}

@@ -1,0 +1,236 @@
+import { HandoverError, type HandoverErrorCode } from '../errors.js'
+import { OFFERED_BYTES_MAX, OFFERS_WAITING_MAX, WITHDRAWAL_ANSWER_MAX } from '../limits.js'
+import { closeMany, dup } from '../syscalls/descriptor.js'
+import { badFrame } from '../wire/frame.js'
+import type { Window } from '../wire/hello.js'
+import { encodeOffer, encodeWithdrawal, Outcome, type Verdict } from '../wire/offer.js'
+import type { Link } from './link.js'
+import type { Packed } from './packing.js'
+
+/** One call of `send`, from the call to its end. */
+interface Offer {
+  readonly number: number
+  state: 'waiting' | 'with the peer' | 'ended'
+  readonly claimed: () => void
+  readonly failed: (error: unknown) => void
+  /** Null while things are still being released. */
+  packed: Packed | null
+  frames: { parts: Buffer[]; last: Buffer } | null
+  bytes: number
+  descriptors: Int32Array
+  /** Whether the descriptors are duplicates of ours. */
+  held: boolean
+  /** Why it is not wanted any more. */
+  withdrawn: unknown
+  grace: NodeJS.Timeout | null
+}
+
+/**
+ * Offers of this side, in the order of the calls.
+ *
+ * Invariant: an offer waits here, or is with the peer, or has ended; it ends once, claimed or not, and what was not
+ * claimed is its sender's as before. An offer that waits holds duplicates, so a number that somebody closes and the
+ * system uses again never sends another file. No more is with the peer than its window allows.
+ */
+export class OffersSent {
+  #waiting: Offer[] = []
+  readonly #unanswered = new Map<number, Offer>()
+  #descriptors = 0
+  #bytes = 0
+  #last = 0
+  #link: Link | null = null
+  #window: Window = { offers: 0, descriptors: 0 }
+  /** The peer does not answer: what ends the channel so that both sides agree. */
+  readonly #cut: () => void
+
+  constructor(cut: () => void) {
+    this.#cut = cut
+  }
+
+  get count(): number {
+    return this.#waiting.length + this.#unanswered.size
+  }
+
+  /** From now on offers go over this link. Borrows it. */
+  open(link: Link, window: Window): void {
+    this.#link = link
+    this.#window = window
+    this.pump()
+  }
+
+  /**
+   * Takes a place in the order.
+   * @returns what settles it: `ready` once its things are released, `withdraw` when it is not wanted any more
+   * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL
+   */
+  place(
+    claimed: () => void,
+    failed: (error: unknown) => void,
+  ): { ready: (packed: Packed, message: unknown) => void; withdraw: (reason: unknown) => void } {
+    if (this.count >= OFFERS_WAITING_MAX) {
+      throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', `${this.count} sends wait for a peer that does not take them`)
+    }
+    const offer: Offer = {
+      number: this.#last++,
+      state: 'waiting',
+      claimed,
+      failed,
+      packed: null,
+      frames: null,
+      bytes: 0,
+      descriptors: new Int32Array(0),
+      held: false,
+      withdrawn: undefined,
+      grace: null,
+    }
+    this.#waiting.push(offer)
+    return {
+      ready: (packed, message) => this.#ready(offer, packed, message),
+      withdraw: (reason) => this.#withdraw(offer, reason),
+    }
+  }
+
+  /** Its things are released; or too late, when it has ended meanwhile. */
+  #ready(offer: Offer, packed: Packed, message: unknown): void {
+    if (offer.state !== 'waiting') return packed.settle(false)
+    offer.packed = packed
+    try {
+      const { things, bytes, descriptors } = packed
+      offer.frames = encodeOffer(offer.number, { message, things }, bytes, descriptors.length)
+      offer.bytes = offer.frames.last.length + offer.frames.parts.reduce((sum, { length }) => sum + length, 0)
+      offer.descriptors = Int32Array.from(descriptors)
+      this.pump()
+      if (this.#isWaiting(offer)) this.#hold(offer)
+    } catch (error) {
+      this.#end(offer, error)
+    }
+  }
+
+  /** Asked anew where a call may have changed it. */
+  #isWaiting(offer: Offer): boolean {
+    return offer.state === 'waiting'
+  }
+
+  #isEnded(offer: Offer): boolean {
+    return offer.state === 'ended'
+  }
+
+  /** Whoever owns the descriptors may close them from now on. */
+  #hold(offer: Offer): void {
+    if (offer.held) return
+    const copies: number[] = []
+    try {
+      for (const descriptor of offer.descriptors) copies.push(dup(descriptor))
+    } catch (error) {
+      closeMany(Int32Array.from(copies))
+      throw error
+    }
+    offer.descriptors = Int32Array.from(copies)
+    offer.held = true
+  }
+
+  #drop(offer: Offer): void {
+    if (!offer.held) return
+    offer.held = false
+    closeMany(offer.descriptors)
+  }
+
+  /** Gives the link what the window has room for; never more than one that the kernel does not take at once. */
+  pump(): void {
+    for (;;) {
+      const offer = this.#waiting[0]
+      const link = this.#link
+      if (offer?.frames == null || link === null || !link.idle || !this.#hasRoom(offer)) return
+      this.#waiting.shift()
+      offer.state = 'with the peer'
+      this.#unanswered.set(offer.number, offer)
+      this.#descriptors += offer.descriptors.length
+      this.#bytes += offer.bytes
+      let sent = false
+      link.offer(offer.frames.parts, offer.frames.last, offer.descriptors, () => {
+        sent = true
+        this.#drop(offer)
+      })
+      offer.frames = null
+      if (!sent && !this.#isEnded(offer)) this.#holdUnsent(offer)
+    }
+  }
+
+  /** The kernel had no room: the frame in the queue gets duplicates in place. */
+  #holdUnsent(offer: Offer): void {
+    const row = offer.descriptors
+    try {
+      this.#hold(offer)
+    } catch {
+      return // no descriptors are left: then its owner must leave it open, as the documents say
+    }
+    row.set(offer.descriptors)
+    offer.descriptors = row
+  }
+
+  #hasRoom(offer: Offer): boolean {
+    if (this.#unanswered.size === 0) return true
+    const { offers, descriptors } = this.#window
+    return (
+      this.#unanswered.size < offers &&
+      this.#descriptors + offer.descriptors.length <= descriptors &&
+      this.#bytes + offer.bytes <= OFFERED_BYTES_MAX
+    )
+  }
+
+  /** @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: it was never asked */
+  answered({ number, outcome, reason }: Verdict): void {
+    const offer = this.#unanswered.get(number)
+    if (offer === undefined) throw badFrame(`an answer to offer ${number}, which is not open`)
+    if (outcome === Outcome.claimed) this.#end(offer, null)
+    else if (offer.withdrawn !== undefined) this.#end(offer, offer.withdrawn)
+    else if (outcome === Outcome.refused)
+      this.#end(offer, unclaimed('ERR_HANDOVER_REFUSED', `the peer refused: ${reason}`))
+    else
+      this.#end(
+        offer,
+        unclaimed('ERR_HANDOVER_RETURNED', `the peer gave it back: ${reason || 'it closed the channel'}`),
+      )
+    this.pump()
+  }
+
+  #withdraw(offer: Offer, reason: unknown): void {
+    if (offer.state === 'waiting') return this.#end(offer, reason)
+    if (offer.state === 'ended' || offer.withdrawn !== undefined) return
+    offer.withdrawn = reason
+    offer.grace = setTimeout(this.#cut, WITHDRAWAL_ANSWER_MAX)
+    this.#link?.tell(encodeWithdrawal(offer.number))
+  }
+
+  /** The link is gone, after all it said was heard: what it has is not claimed. */
+  lost(error: HandoverError): void {
+    this.#link = null
+    for (const offer of [...this.#unanswered.values()]) this.#end(offer, offer.withdrawn ?? error)
+  }
+
+  /** Nothing will ever be sent: what waits ends too. */
+  abandon(error: unknown): void {
+    for (const offer of [...this.#waiting]) this.#end(offer, error)
+  }
+
+  /** The one exit of an offer. */
+  #end(offer: Offer, error: unknown): void {
+    if (offer.state === 'ended') return
+    offer.state = 'ended'
+    if (this.#unanswered.delete(offer.number)) {
+      this.#descriptors -= offer.descriptors.length
+      this.#bytes -= offer.bytes
+    } else {
+      this.#waiting.splice(this.#waiting.indexOf(offer), 1)
+    }
+    if (offer.grace !== null) clearTimeout(offer.grace)
+    this.#drop(offer)
+    offer.packed?.settle(error === null)
+    if (error === null) offer.claimed()
+    else offer.failed(error)
+  }
+}
+
+function unclaimed(code: HandoverErrorCode, message: string): HandoverError {
+  return new HandoverError(code, message)
+}

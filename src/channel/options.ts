@@ -1,0 +1,46 @@
+import type { HandoverError } from '../errors.js'
+import type { Credentials } from '../syscalls/credentials.js'
+import type { Willing } from './offers-received.js'
+import type { StopOptions } from './stop.js'
+
+/** Who is at the other end: as the kernel vouches for it, and what it says of the protocol. */
+export interface Peer extends Credentials {
+  readonly version: number
+  readonly capabilities: readonly string[]
+}
+
+/** What arrived in one piece. Gives the things. */
+export interface Delivery {
+  readonly message: unknown
+  /** In the order they were sent, each of the kind it was there. */
+  readonly things: unknown[]
+}
+
+export interface ChannelOptions {
+  /** Looks at an offer before it is taken; false, or a text that says why, refuses it. Default: everything is welcome. */
+  willing?: Willing
+}
+
+export interface SendOptions extends StopOptions {
+  /** Milliseconds until the offer is withdrawn. Default: none. */
+  timeout?: number
+  /** Withdraws the offer; `send` then rejects with the signal's reason, unless the peer has claimed it already. */
+  signal?: AbortSignal
+  /** Milliseconds that sockets have to write what is still in this process. Default 5000; 0: none may be left. */
+  flushTimeout?: number
+}
+
+export interface ReceiveOptions {
+  signal?: AbortSignal
+}
+
+export interface ChannelEvents {
+  /** The peer said hello; again after each reconnection. */
+  connected: [peer: Peer]
+  /** The peer is gone, and it is looked for again (`reconnect`). What was in flight has been rejected. */
+  disconnected: [error: Error | null]
+  /** An offer was refused here: nobody knows its kind, there was no room, it was not what it said, or was not wanted. */
+  refused: [error: HandoverError]
+  /** The end. Null after an orderly one. */
+  close: [error: Error | null]
+}
