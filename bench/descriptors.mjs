@@ -36,7 +36,7 @@ const passed = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mi
 
 /** @param batch  descriptors per message */
 async function channelSender(name, socket, batch, mode) {
-  const { spawnWithChannel } = await import(pathToFileURL(built('bootstrap/inherit.js')).href)
+  const { spawnWithLink } = await import(pathToFileURL(built('bootstrap/inherit.js')).href)
   const { closeMany, dup } = await import(pathToFileURL(built('syscalls/descriptor.js')).href)
   const source = socket._handle.fd
   let taken = 0
@@ -50,7 +50,7 @@ async function channelSender(name, socket, batch, mode) {
       channel.flush()
     }
   }
-  const { child, channel } = spawnWithChannel(
+  const { child, channel } = spawnWithLink(
     process.execPath,
     [RECEIVER, mode],
     {},

@@ -14,8 +14,8 @@ if (process.argv[2] === 'child.send') {
   process.on('message', (_message, socket) => socket.destroy())
   process.send('ready')
 } else {
-  const { inherited } = await compiled('bootstrap/inherit.js')
+  const { inheritedLink } = await compiled('bootstrap/inherit.js')
   const { closeMany } = await compiled('syscalls/descriptor.js')
   const take = process.argv[2] === 'adopt' ? adopt : closeMany
-  inherited({ transports: (_tag, descriptors) => take(descriptors), closed: () => process.exit(0) })
+  inheritedLink({ transports: (_tag, descriptors) => take(descriptors), closed: () => process.exit(0) })
 }

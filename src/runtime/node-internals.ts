@@ -131,12 +131,12 @@ export function abstractName(name: string): string {
 export type StreamKind = 'tcp' | 'unix'
 type StreamClass = new (type: number) => StreamHandle
 
-export const SOCKET_TYPE = 0
+const SOCKET_TYPE = 0
 const SERVER_TYPE = 1
 const classes: Partial<Record<StreamKind, StreamClass>> = {}
 
 /** The handle class of a kind of stream, read off a socket made for the purpose. */
-export function streamClass(kind: StreamKind): StreamClass {
+function streamClass(kind: StreamKind): StreamClass {
   const known = classes[kind]
   if (known !== undefined) return known
   const [descriptor, spare] = kind === 'unix' ? socketpair() : [socket(AF_INET)]

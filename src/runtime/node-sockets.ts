@@ -6,8 +6,8 @@
  * - A `TLSSocket` around a socket makes `reading` of that one's handle an accessor; an HTTP/2 session leaves itself on it.
  * - What `setNoDelay` and `setKeepAlive` did last is kept under symbols; the same value again makes no system call.
  */
-import net from 'node:net'
-import { SOCKET_TYPE, type StreamHandle, type StreamKind, streamClass } from './node-internals.js'
+import type net from 'node:net'
+import type { StreamHandle } from './node-internals.js'
 import { hiddenIn } from './symbols.js'
 
 /** The native stream of a socket. */
@@ -90,21 +90,4 @@ export function optionsOf(socket: net.Socket): { noDelay: boolean; keepAlive: nu
     noDelay: noDelay(socket) === true,
     keepAlive: keepAlive(socket) === true ? (keepAliveDelay(socket) ?? 0) : null,
   }
-}
-
-/**
- * A socket for an established stream: what `new net.Socket({ fd })` makes, without asking the kernel what it is. Takes
- * the descriptor when it returns a socket.
- * @returns the socket, or a negative errno: the descriptor is the caller's still then
- */
-export function socketOn(
-  kind: StreamKind,
-  descriptor: number,
-  options: net.SocketConstructorOpts & { noDelay?: boolean; keepAlive?: boolean; keepAliveInitialDelay?: number },
-): net.Socket | number {
-  const handle = new (streamClass(kind))(SOCKET_TYPE)
-  const error = handle.open(descriptor)
-  if (error === 0) return new net.Socket({ ...options, handle } as net.SocketConstructorOpts)
-  handle.close()
-  return error
 }

@@ -1,59 +1,58 @@
 import net from 'node:net'
 import tty from 'node:tty'
-import { SyscallError } from '../errors.js'
-import { socketOn } from '../runtime/node-sockets.js'
-import { familyOf, first, isStream, notWhatWasSaid, taking } from './arrived.js'
+import { descriptorOfSocket, handleName } from '../runtime/node-sockets.js'
+import { close } from '../syscalls/descriptor.js'
+import { first, notWhatWasSaid, taking } from './arrived.js'
 import type { ConnectionDetails } from './connection-details.js'
 
 /**
  * Makes a live `net.Socket` of a descriptor, as Node makes one of an accepted connection: it delivers `bytes` and then
  * what it reads. Takes the descriptor, also when it throws.
  * @throws {HandoverError} ERR_HANDOVER_IDENTITY: the descriptor is not what the details say
- * @throws {SyscallError} the event loop cannot take it
  */
 export function adoptSocket(descriptor: number, details: ConnectionDetails, bytes: Uint8Array): net.Socket {
   return taking([descriptor], (left) => {
-    const socket = details.type === 'tcp' || details.type === 'unix' ? stream(left, details) : device(left, details)
+    const socket = details.type === 'tty' ? terminal(left, details) : stream(left, details)
     if (bytes.length > 0) socket.unshift(bytes)
     if (details.timeout !== undefined) socket.setTimeout(details.timeout)
     return socket
   })
 }
 
+/** Node looks at the descriptor itself: the event loop aborts the process over a file, say. */
 function stream(left: number[], details: ConnectionDetails): net.Socket {
-  const descriptor = first(left)
-  const kind = details.type as 'tcp' | 'unix'
-  if (!isStream(descriptor) || familyOf(descriptor) !== kind) throw notWhatWasSaid(`connection over ${kind}`)
-  const made = socketOn(kind, descriptor, {
-    allowHalfOpen: details.halfOpen === true,
-    readable: details.noRead !== true,
-    writable: details.noWrite !== true,
-    // Only what Node believes of the socket, so that it can be unset later: no system call comes of it.
-    ...(details.noDelay ? { noDelay: true } : {}),
-    ...(details.keepAlive === undefined ? {} : { keepAlive: true, keepAliveInitialDelay: details.keepAlive * 1000 }),
-  })
-  if (typeof made === 'number') throw new SyscallError(made, 'adopt')
+  const { type, halfOpen, noRead, noWrite, noDelay, keepAlive } = details
+  const options: net.SocketConstructorOpts & Pick<net.TcpSocketConnectOpts, 'noDelay'> = {
+    fd: first(left),
+    allowHalfOpen: halfOpen === true,
+    readable: noRead !== true,
+    writable: noWrite !== true,
+  }
+  // Only what Node believes of the socket, so that it can be unset later: no system call comes of it.
+  if (noDelay) options.noDelay = true
+  if (keepAlive !== undefined) Object.assign(options, { keepAlive: true, keepAliveInitialDelay: keepAlive * 1000 })
+  const socket = made(type, () => new net.Socket(options))
   left.shift()
-  return made
+  if ((handleName(socket) === 'TCP') === (type === 'tcp')) return socket
+  socket.destroy()
+  throw notWhatWasSaid(nouns[type])
 }
 
-/** Pipes and terminals: rarer, so that Node may look at them itself. */
-function device(left: number[], details: ConnectionDetails): net.Socket {
+function terminal(left: number[], { noRead, type }: ConnectionDetails): net.Socket {
   const fd = first(left)
-  const readable = details.noRead !== true
-  const writable = details.noWrite !== true
+  if (!tty.isatty(fd)) throw notWhatWasSaid(nouns[type])
+  const socket = made(type, () => (noRead ? new tty.WriteStream(fd) : new tty.ReadStream(fd)))
+  left.shift()
+  if (descriptorOfSocket(socket) !== fd) close(fd) // the event loop opens a terminal anew, and leaves ours
+  return socket
+}
+
+const nouns = { tcp: 'connection over TCP', unix: 'UNIX stream', pipe: 'pipe', tty: 'terminal' } as const
+
+function made(type: keyof typeof nouns, make: () => net.Socket): net.Socket {
   try {
-    if (details.type === 'tty' && !tty.isatty(fd)) throw notWhatWasSaid('terminal')
-    const socket =
-      details.type === 'pipe'
-        ? new net.Socket({ fd, readable, writable, allowHalfOpen: details.halfOpen === true })
-        : readable
-          ? new tty.ReadStream(fd)
-          : new tty.WriteStream(fd)
-    left.shift()
-    return socket
+    return make()
   } catch (cause) {
-    if (cause instanceof TypeError) throw notWhatWasSaid(details.type === 'tty' ? 'terminal' : 'pipe', cause)
-    throw cause
+    throw notWhatWasSaid(nouns[type], cause)
   }
 }

@@ -1,14 +1,18 @@
 /** Every program of examples/ runs and does what its first lines say. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import { type Channel, ListeningPort, listen } from '../../src/index.js'
 import { get } from '../support/client.js'
-import { command, handover } from '../support/command.js'
+import { type Command, command, handover } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { notifyManager } from '../support/notify-manager.js'
-import { root } from '../support/paths.js'
+import { root, scratch } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
 const example = (name: string): string => join(root, 'examples', name)
@@ -17,6 +21,8 @@ const PORT = /listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/
 test('every example is run here', () => {
   assert.deepEqual(readdirSync(join(root, 'examples')).sort(), [
     'by-address.mjs',
+    'channel.mjs',
+    'client.py',
     'copy-descriptor.mjs',
     'http-server.mjs',
     'notify-socket.mjs',
@@ -25,6 +31,7 @@ test('every example is run here', () => {
     'serve.mjs',
     'supervisor.mjs',
     'systemd.mjs',
+    'take-over.mjs',
   ])
 })
 
@@ -133,3 +140,86 @@ test('systemd: its own port goes to the manager’s store, and the next start se
   next.kill('SIGTERM')
   assert.equal(await ended, 0)
 })
+
+test('channel: what was read before the connection was handed over is the child’s', async (t) => {
+  const run = command(t, process.execPath, [example('channel.mjs')])
+  const port = Number(await run.line(PORT))
+  const client = net.connect(port, '127.0.0.1').setEncoding('utf8')
+  t.after(() => client.destroy())
+  let heard = ''
+  client.on('data', (text: string) => {
+    heard += text
+  })
+  client.write('ann\nand more\n')
+  await until('the child answers', () => heard.endsWith('and more\n'))
+  const [, pid] = /^who is there\?\nhello ann, process (\d+) here\nand more\n$/.exec(heard) ?? []
+  assert.ok(pid !== undefined && Number(pid) !== run.child.pid, heard)
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
+})
+
+test('take-over: the second program has the port and the live connections, and no client notices', async (t) => {
+  const name = join(scratch(t), 'name')
+  const start = (): Command => command(t, process.execPath, [example('take-over.mjs'), '0', name])
+  const first = start()
+  const port = Number(await first.line(/serves port (\d+)/))
+  await until('the name is there', () => existsSync(name))
+  const clients = Array.from({ length: 20 }, () => new http.Agent({ keepAlive: true, maxSockets: 1 }))
+  t.after(() => {
+    for (const agent of clients) agent.destroy()
+  })
+  const ask = (): Promise<string[]> => Promise.all(clients.map((agent) => answerOf(agent, port)))
+  assert.deepEqual(new Set(await ask()), new Set([`${first.child.pid} new`]))
+  const second = start()
+  let answers: string[]
+  do answers = await ask()
+  while (answers.some((answer) => answer !== `${second.child.pid} reused`))
+  assert.equal(await first.ended, 0)
+  assert.match(await second.line(/has taken over (\d+) connections/), /^20$/)
+})
+
+/** Which process answered, and whether over a connection that was there before. */
+function answerOf(agent: http.Agent, port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ port, agent, path: '/x' }, (response) => {
+      let body = ''
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text
+      })
+      response.on('end', () => resolve(`${body.split(' ')[0]} ${request.reusedSocket ? 'reused' : 'new'}`))
+    })
+    request.on('error', reject)
+  })
+}
+
+test('client.py: Python takes a connection with its unread bytes, and hands over a port', async (t) => {
+  noLeak(t)
+  const listener = await listen(join(scratch(t), 'name'))
+  t.after(() => listener.close())
+  const python = command(t, 'python3', [example('client.py'), listener.address])
+  const channel = (await listener.accept()) as Channel
+  t.after(() => channel.close())
+  assert.equal(channel.peer?.pid, python.child.pid)
+  const server = net.createServer().listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  const client = net.connect((await listening(server)).port, '127.0.0.1')
+  const [socket] = (await once(server, 'connection')) as [net.Socket]
+  client.write('read before')
+  await once(socket, 'readable')
+  await channel.send('take it', [socket])
+  let heard = ''
+  for await (const chunk of client) heard += chunk
+  assert.equal(heard, 'python takes over, 11 bytes were read: read before\n')
+  const delivery = await channel.receive()
+  assert.deepEqual(delivery?.message, { took: 1 })
+  const port = delivery?.things[0] as ListeningPort
+  assert.ok(port instanceof ListeningPort)
+  assert.equal(await python.ended, 0, python.stderr())
+  assert.equal(python.stdout(), 'claimed\n')
+  port.close()
+})
+
+async function listening(server: net.Server): Promise<AddressInfo> {
+  await once(server, 'listening')
+  return server.address() as AddressInfo
+}

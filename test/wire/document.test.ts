@@ -9,6 +9,7 @@ import { closeMany, dup } from '../../src/syscalls/descriptor.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { FrameReader, FrameType } from '../../src/wire/frame.js'
 import { acceptHello, CAPABILITIES, ownHello } from '../../src/wire/hello.js'
+import { encodeOffer, encodeVerdict, encodeWithdrawal, Outcome } from '../../src/wire/offer.js'
 import { noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
 import { hello, linkAndSocket, raw, transportsFrame } from '../support/links.js'
@@ -25,7 +26,7 @@ function example(start: string): Buffer {
 }
 
 test('the table of types is that of the code', () => {
-  const rows = [...page.matchAll(/^\| (\d) +\| ([a-z]+) +\|/gm)].map(([, type, name]) => [name, Number(type)])
+  const rows = [...page.matchAll(/^\| (\d+) +\| ([a-z]+) +\|/gm)].map(([, type, name]) => [name, Number(type)])
   assert.deepEqual(Object.fromEntries(rows), FrameType)
 })
 
@@ -40,13 +41,13 @@ test('the hello is that of the code', () => {
 })
 
 test('every documented frame is understood', () => {
-  const frames = ['message', 'transports', 'claim', 'refuse', 'status'].map(example)
+  const frames = ['message', 'transports', 'claim', 'refuse', 'status', 'offer', 'verdict', 'withdraw'].map(example)
   const reader = new FrameReader()
   const types: number[] = []
   const stream = Buffer.concat(frames)
   stream.copy(reader.buffer)
   reader.commit(stream.length, (type) => types.push(type))
-  assert.deepEqual(types, [2, 3, 4, 5, 6])
+  assert.deepEqual(types, [2, 3, 4, 5, 6, 7, 9, 10])
 })
 
 /** A channel past its hello, and all it sends from then on, as hexadecimal text. */
@@ -106,6 +107,15 @@ test('claims and refusals are sent as documented', async (t) => {
   const claim = example('claim')
   claim.writeUInt32LE(258, 8)
   assert.ok(sent().includes(claim.toString('hex')))
+})
+
+test('an offer, a verdict and a withdrawal are sent as documented', () => {
+  assert.equal(
+    encodeOffer(0, { message: 'hi', things: [] }, [], 0).last.toString('hex'),
+    example('offer').toString('hex'),
+  )
+  assert.equal(encodeVerdict(1, Outcome.claimed).toString('hex'), example('verdict').toString('hex'))
+  assert.equal(encodeWithdrawal(1).toString('hex'), example('withdraw').toString('hex'))
 })
 
 test('the errors the documents name are those of the code', () => {
