@@ -16,9 +16,9 @@ def identify(sock):
             return 'unix:' + os.fsencode(name).hex() if name else '-'
         return ('%s:%d' if sock.family == socket.AF_INET else '[%s]:%d') % name[:2]
     cookie = struct.unpack('Q', sock.getsockopt(socket.SOL_SOCKET, 57, 8))[0]  # SO_COOKIE
-    return 'socket %d %d %d %d %d %s %s' % (
-        sock.family, sock.type, sock.proto, sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), cookie,
-        place(sock.getsockname), place(sock.getpeername))
+    numbers = [sock.getsockopt(socket.SOL_SOCKET, option) for option in
+               (socket.SO_DOMAIN, socket.SO_TYPE, socket.SO_PROTOCOL, socket.SO_ACCEPTCONN)]
+    return 'socket %d %d %d %d %d %s %s' % (*numbers, cookie, place(sock.getsockname), place(sock.getpeername))
 
 
 class Channel:

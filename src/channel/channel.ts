@@ -48,7 +48,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     super()
     const window = { offers: OFFERS_UNSETTLED_MAX, descriptors: OFFERED_DESCRIPTORS_MAX }
     this.#sent = new OffersSent(() => this.#link?.closeAgreed())
-    this.#received = new OffersReceived(window, options.willing, (error) => this.#tell('refused', error))
+    this.#received = new OffersReceived(window, options.willing, (error) => this.#refused(error))
     this.#reconnect = reconnect
     this.opened = new Promise((resolve, reject) => {
       this.#isOpened = () => resolve(this)
@@ -234,6 +234,16 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#received.open(link)
     this.#isOpened?.()
     this.#tell('connected', this.#peer)
+  }
+
+  /** Where nobody asks to be told, the program's own log is; what it did not want itself it knows. */
+  #refused(error: HandoverError): void {
+    if (this.listenerCount('refused') > 0) return this.#tell('refused', error)
+    if (error.code === 'ERR_HANDOVER_REFUSED') return
+    process.emitWarning(`${error.message} (from process ${this.#peer?.pid})`, {
+      code: 'HANDOVER_REFUSED',
+      type: 'HandoverWarning',
+    })
   }
 
   #tooSilent({ patience }: End): void {
