@@ -223,7 +223,8 @@ const HANDOVER = {
   ERR_HANDOVER_IDENTITY: 'The descriptor is not the one that was announced, and was closed: do not trust the sender.',
   ERR_HANDOVER_STRANGER: 'Let this user in with the option `admit`, or run both sides as the same user.',
   ERR_HANDOVER_UNSUPPORTED: 'The peer is an older release: upgrade it, or do without.',
-  ERR_HANDOVER_ACTIVATION: 'The variables of the service manager must be as it set them: the message says which is not.',
+  ERR_HANDOVER_ACTIVATION:
+    'The variables of the service manager must be as it set them: the message says which is not.',
   ERR_HANDOVER_STOPPED: 'Make a new supervisor: one starts once.',
   ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens.',
 } as const

@@ -5,6 +5,7 @@ import { registerBuiltinKinds } from './transport/builtin-kinds.js'
 
 export { Activation, activation, type PassedDescriptor } from './bootstrap/activation.js'
 export type { Admission, AdmissionRules } from './bootstrap/admission.js'
+export { type BareDelivery, type ReceiveBareOptions, receiveBare } from './bootstrap/bare.js'
 export { type ConnectOptions, connect } from './bootstrap/connect.js'
 export { inherited, type SpawnWithChannelOptions, spawnWithChannel as spawn } from './bootstrap/inherit.js'
 export { channelOverIpc } from './bootstrap/ipc.js'
@@ -35,8 +36,17 @@ export {
   registerKind,
   type ThingKind,
 } from './channel/kinds.js'
-export type { OfferView, Willing } from './channel/offers-received.js'
-export type { ChannelEvents, ChannelOptions, Delivery, Peer, ReceiveOptions, SendOptions } from './channel/options.js'
+export type {
+  ChannelEvents,
+  ChannelOptions,
+  Delivery,
+  OfferView,
+  Peer,
+  ReceiveOptions,
+  Reconnect,
+  SendOptions,
+  Willing,
+} from './channel/options.js'
 export { Shared, share } from './channel/packing.js'
 export { type Policy, type PolicyFunction, type PolicyName, policyNames } from './dispatch/policy.js'
 export type { TargetStatus } from './dispatch/target.js'
@@ -55,6 +65,7 @@ export { adopt, release } from './transport/connection.js'
 export type { ConnectionDetails, TransportKind } from './transport/connection-details.js'
 export { movableConnections } from './transport/http-connections.js'
 export { ListeningPort, type ListenOptions } from './transport/listening-port.js'
+export { type Identifiable, identify } from './transport/things.js'
 export { Transport } from './transport/transport.js'
 export { type ServeOptions, serve } from './worker/serve.js'
 

@@ -1,21 +1,28 @@
 import { EventEmitter } from 'node:events'
-import { HandoverError } from '../errors.js'
+import type { HandoverError } from '../errors.js'
 import { FLUSH_TIMEOUT, OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
+import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { close } from '../syscalls/descriptor.js'
 import type { Hello } from '../wire/hello.js'
 import { guarded } from './deliveries.js'
-import type { End } from './end.js'
+import { type End, identityStart, pidfdOf } from './end.js'
+import { closedHere, peerGone, saidNothing, takesNothing, warnRefused } from './endings.js'
 import { Link } from './link.js'
 import { OffersReceived } from './offers-received.js'
 import { OffersSent } from './offers-sent.js'
-import type { ChannelEvents, ChannelOptions, Delivery, Peer, ReceiveOptions, SendOptions } from './options.js'
+import type {
+  ChannelEvents,
+  ChannelOptions,
+  Delivery,
+  Peer,
+  ReceiveOptions,
+  Reconnect,
+  SendOptions,
+} from './options.js'
 import { pack } from './packing.js'
 import { onStop } from './stop.js'
 import { unpack } from './unpacking.js'
-
-/** How a channel comes to a new end after the old one was lost; rejects when it is given up. */
-export type Reconnect = (signal: AbortSignal) => Promise<End>
 
 /**
  * A channel to another process or thread, both ways alike: messages, and with them live connections, listening ports,
@@ -32,6 +39,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   readonly #reconnect: Reconnect | undefined
   readonly #stopped = new AbortController()
   #link: Link | null = null
+  #end: End
+  #own = '' // how the identity of its socket begins
   #peer: Peer | null = null
   #closed = false
   #referenced = true
@@ -40,8 +49,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   #isNotOpened: ((error: Error) => void) | null = null
 
   /**
-   * Takes the end, a connected UNIX stream socket, and says hello. Bootstraps make channels; this is for those of your
-   * own.
+   * Takes the end, a connected UNIX stream socket, and says hello. For bootstraps.
    * @throws {SyscallError} the socket cannot be watched; it is closed then
    */
   constructor(end: End, options: ChannelOptions = {}, reconnect?: Reconnect) {
@@ -55,12 +63,23 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
       this.#isNotOpened = reject
     })
     this.opened.catch(() => {}) // who does not wait for it hears of the end by `close`
+    this.#end = end
     this.#attach(end)
   }
 
   /** Who is at the other end; null before it said hello. After its end, who it was. */
   get peer(): Peer | null {
     return this.#peer
+  }
+
+  /**
+   * A pidfd of the peer, to wait for its end or to signal it and nobody else (Linux). Gives it.
+   * @returns null where the system or the channel has none
+   * @throws {SyscallError} ESRCH: it has ended; EMFILE
+   */
+  openPeerPidfd(): Descriptor | null {
+    if (this.#link === null || this.#peer === null) return null
+    return pidfdOf(this.#end, this.#link.descriptor, this.#peer.pid)
   }
 
   get closed(): boolean {
@@ -102,7 +121,6 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
    */
   send(message: unknown, things: readonly unknown[] = [], options: SendOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) throw new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
       let stop = (): void => {}
       const place = this.#sent.place(
         () => {
@@ -117,7 +135,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
       stop = onStop(options, place.withdraw)
       const { flushTimeout = FLUSH_TIMEOUT } = options
       try {
-        const made = pack(things, { flushTimeout }, this.#link?.identity ?? 'none')
+        const made = pack(things, { flushTimeout }, this.#own)
         if (made instanceof Promise) made.then((packed) => place.ready(packed, message), place.withdraw)
         else place.ready(made, message)
       } catch (error) {
@@ -139,10 +157,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
         given: (offer, descriptors) => {
           stop()
           try {
-            const things = unpack(offer, descriptors)
-            const { message } = offer.head
-            if (things instanceof Promise) things.then((made) => resolve({ message, things: made }), reject)
-            else resolve({ message, things })
+            resolve(unpack(offer, descriptors))
           } catch (error) {
             reject(error)
           }
@@ -183,7 +198,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     if (this.#closed) return
     this.#received.returnAll()
     const link = this.#link
-    this.#finish(null)
+    this.#finish(null, closedHere())
     link?.closeAgreed()
   }
 
@@ -192,6 +207,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   }
 
   #attach(end: End): void {
+    this.#own = identityStart(end.descriptor)
+    this.#end = end
     const silent = end.patience === undefined ? null : setTimeout(() => this.#tooSilent(end), end.patience)
     const link = new Link(
       end.descriptor,
@@ -227,7 +244,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   #greeted(link: Link, hello: Hello, credentials: Credentials): void {
     this.#peer = { ...credentials, version: hello.version, capabilities: hello.capabilities }
     if (!hello.capabilities.includes('offers') || hello.window === undefined) {
-      this.#sent.abandon(new HandoverError('ERR_HANDOVER_UNSUPPORTED', 'the peer takes no offers'))
+      this.#sent.end(takesNothing())
     } else {
       this.#sent.open(link, hello.window)
     }
@@ -238,35 +255,25 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
 
   /** Where nobody asks to be told, the program's own log is; what it did not want itself it knows. */
   #refused(error: HandoverError): void {
-    if (this.listenerCount('refused') > 0) return this.#tell('refused', error)
-    if (error.code === 'ERR_HANDOVER_REFUSED') return
-    process.emitWarning(`${error.message} (from process ${this.#peer?.pid})`, {
-      code: 'HANDOVER_REFUSED',
-      type: 'HandoverWarning',
-    })
+    if (this.listenerCount('refused') > 0) this.#tell('refused', error)
+    else if (error.code !== 'ERR_HANDOVER_REFUSED') warnRefused(error, this.#peer)
   }
 
   #tooSilent({ patience }: End): void {
-    this.#link?.fail(new HandoverError('ERR_HANDOVER_NO_HELLO', `the peer said nothing within ${patience} ms`))
+    this.#link?.fail(saidNothing(patience))
   }
 
   /** The link is gone. What it had settles; what waits here waits for the next one, if there is to be one. */
   #detached(error: Error | null): void {
     this.#link = null
     this.#received.lost()
-    this.#sent.lost(
-      this.#closed
-        ? new HandoverError('ERR_HANDOVER_CLOSED', 'the channel was closed before the peer took what was offered')
-        : new HandoverError('ERR_HANDOVER_PEER_GONE', 'the peer ended before it took what was offered', {
-            cause: error,
-          }),
-    )
+    this.#sent.lost(this.#closed ? closedHere() : peerGone(error))
     if (this.#closed) return this.#received.end()
-    if (this.#reconnect === undefined) return this.#finish(error)
+    if (this.#reconnect === undefined) return this.#finish(error, error ?? peerGone(null))
     this.#tell('disconnected', error)
     this.#reconnect(this.#stopped.signal).then(
       (end) => this.#reattach(end),
-      (reason) => this.#finish(reason as Error),
+      (reason) => this.#finish(reason, reason),
     )
   }
 
@@ -275,20 +282,19 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     try {
       this.#attach(end)
     } catch (error) {
-      this.#finish(error as Error)
+      this.#finish(error as Error, error as Error)
     }
   }
 
-  /** The one exit. */
-  #finish(error: Error | null): void {
+  /** The one exit. `untold` is what those hear whose things were not sent. */
+  #finish(error: Error | null, untold: Error): void {
     if (this.#closed) return
     this.#closed = true
     this.#error = error
     this.#stopped.abort()
-    const closed = new HandoverError('ERR_HANDOVER_CLOSED', 'the channel was closed', { cause: error })
-    this.#sent.abandon(error === null ? closed : error)
+    this.#sent.end(untold)
     this.#received.end()
-    this.#isNotOpened?.(error ?? closed)
+    this.#isNotOpened?.(untold)
     process.nextTick(() => this.emit('close', error))
   }
 }

@@ -1,5 +1,8 @@
 import { SyscallError } from '../errors.js'
-import { type Credentials, peerCredentials } from '../syscalls/credentials.js'
+import { Descriptor } from '../sendmsg/descriptor.js'
+import { type Credentials, peerCredentials, peerPidfd } from '../syscalls/credentials.js'
+import { identify } from '../syscalls/identity.js'
+import { pidfdOpen } from '../syscalls/pidfd.js'
 
 /**
  * What a bootstrap comes to: a connected UNIX stream socket with another process or thread at its other end. Whoever is
@@ -23,6 +26,26 @@ export function endCredentials(descriptor: number): Credentials {
     return peerCredentials(descriptor)
   } catch (error) {
     if (error instanceof SyscallError && error.code !== 'EBADF') return NOBODY
+    throw error
+  }
+}
+
+/** How the identity of a socket begins, up to its addresses, which change. Borrows it. */
+export function identityStart(descriptor: number): string {
+  return /^(\S+ ){6}/.exec(identify(descriptor))?.[0] ?? ''
+}
+
+/**
+ * A pidfd of the process at the other end: gives it. Of a socket that was connected the kernel knows it for sure; of a
+ * pair it knows who said hello, by a pid which that process may have left to another since.
+ * @returns null where the system has none
+ */
+export function pidfdOf({ asksSender }: End, descriptor: number, pid: number): Descriptor | null {
+  try {
+    const pidfd = asksSender ? pidfdOpen(pid) : peerPidfd(descriptor)
+    return pidfd === null ? null : new Descriptor(pidfd)
+  } catch (error) {
+    if ((error as SyscallError).code === 'ENOSYS') return null
     throw error
   }
 }

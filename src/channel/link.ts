@@ -2,7 +2,6 @@ import { HandoverError, SyscallError } from '../errors.js'
 import { SEND_RETRY } from '../limits.js'
 import { SHUT_RD } from '../syscalls/constants.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
-import { identify } from '../syscalls/identity.js'
 import { pollReadable } from '../syscalls/poll.js'
 import { askSender } from '../syscalls/rights.js'
 import { shutdown } from '../syscalls/socket.js'
@@ -117,9 +116,9 @@ export class Link {
     this.flush()
   }
 
-  /** Who the channel's own socket is, up to its addresses. */
-  get identity(): string {
-    return /^(\S+ ){6}/.exec(identify(this.#socket))?.[0] as string
+  /** The number of its socket, borrowed. */
+  get descriptor(): number {
+    return this.#socket
   }
 
   /** Whether the kernel has everything that was given here. */

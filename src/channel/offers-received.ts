@@ -5,17 +5,8 @@ import type { Window } from '../wire/hello.js'
 import { type DecodedOffer, encodeVerdict, Outcome } from '../wire/offer.js'
 import { guarded } from './deliveries.js'
 import type { Link } from './link.js'
+import type { OfferView, Willing } from './options.js'
 import { objection } from './unpacking.js'
-
-/** What a program that looks at offers before they are taken gets to see. */
-export interface OfferView {
-  readonly message: unknown
-  /** The kinds of the things, in order. */
-  readonly kinds: readonly string[]
-}
-
-/** Whether an offer is welcome; a text is the reason why not. */
-export type Willing = (offer: OfferView) => boolean | string
 
 interface Received {
   readonly offer: DecodedOffer

@@ -38,6 +38,7 @@ export class OffersSent {
   #descriptors = 0
   #bytes = 0
   #last = 0
+  #ended: Error | null = null
   #link: Link | null = null
   #window: Window = { offers: 0, descriptors: 0 }
   /** The peer does not answer: what ends the channel so that both sides agree. */
@@ -61,12 +62,13 @@ export class OffersSent {
   /**
    * Takes a place in the order.
    * @returns what settles it: `ready` once its things are released, `withdraw` when it is not wanted any more
-   * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL
+   * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL, or why nothing will be sent any more
    */
   place(
     claimed: () => void,
     failed: (error: unknown) => void,
   ): { ready: (packed: Packed, message: unknown) => void; withdraw: (reason: unknown) => void } {
+    if (this.#ended !== null) throw this.#ended
     if (this.count >= OFFERS_WAITING_MAX) {
       throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', `${this.count} sends wait for a peer that does not take them`)
     }
@@ -208,8 +210,9 @@ export class OffersSent {
     for (const offer of [...this.#unanswered.values()]) this.#end(offer, offer.withdrawn ?? error)
   }
 
-  /** Nothing will ever be sent: what waits ends too. */
-  abandon(error: unknown): void {
+  /** Nothing will ever be sent: what waits ends too, and whatever is offered later. */
+  end(error: Error): void {
+    this.#ended = error
     for (const offer of [...this.#waiting]) this.#end(offer, error)
   }
 

@@ -1,6 +1,6 @@
 import type { HandoverError } from '../errors.js'
 import type { Credentials } from '../syscalls/credentials.js'
-import type { Willing } from './offers-received.js'
+import type { End } from './end.js'
 import type { StopOptions } from './stop.js'
 
 /** Who is at the other end: as the kernel vouches for it, and what it says of the protocol. */
@@ -44,3 +44,16 @@ export interface ChannelEvents {
   /** The end. Null after an orderly one. */
   close: [error: Error | null]
 }
+
+/** What a program that looks at offers before they are taken gets to see. */
+export interface OfferView {
+  readonly message: unknown
+  /** The kinds of the things, in order. */
+  readonly kinds: readonly string[]
+}
+
+/** Whether an offer is welcome; a text is the reason why not. */
+export type Willing = (offer: OfferView) => boolean | string
+
+/** How a channel comes to a new end after the old one was lost; rejects when it is given up. */
+export type Reconnect = (signal: AbortSignal) => Promise<End>

@@ -3,6 +3,7 @@ import { close } from '../syscalls/descriptor.js'
 import { identify, sameIdentity } from '../syscalls/identity.js'
 import type { AnnouncedThing, DecodedOffer } from '../wire/offer.js'
 import { kindNamed } from './kinds.js'
+import type { Delivery } from './options.js'
 
 /**
  * Why an offer cannot be taken: nobody knows a kind of its things, or a descriptor is not the one that was announced.
@@ -28,7 +29,13 @@ export function objection({ head }: DecodedOffer, descriptors: Int32Array): Hand
  * Makes things of what arrived. Takes the descriptors: if one thing cannot be made, all are closed.
  * @throws whatever the kind has to say
  */
-export function unpack({ head, bytes }: DecodedOffer, descriptors: Int32Array): unknown[] | Promise<unknown[]> {
+export function unpack(offer: DecodedOffer, descriptors: Int32Array): Delivery | Promise<Delivery> {
+  const { message } = offer.head
+  const things = thingsOf(offer, descriptors)
+  return things instanceof Promise ? things.then((made) => ({ message, things: made })) : { message, things }
+}
+
+function thingsOf({ head, bytes }: DecodedOffer, descriptors: Int32Array): unknown[] | Promise<unknown[]> {
   const made: unknown[] = []
   let at = 0
   let read = 0
@@ -63,7 +70,7 @@ export function unpack({ head, bytes }: DecodedOffer, descriptors: Int32Array): 
 }
 
 /** Ends a thing that nobody will get, whatever it is: sockets are destroyed, all else is closed. */
-function discard(thing: unknown): void {
+export function discard(thing: unknown): void {
   const { destroy, close } = (thing ?? {}) as { destroy?: () => unknown; close?: () => unknown }
   const ended = (destroy ?? close)?.call(thing)
   if (ended instanceof Promise) ended.catch(() => {}) // it is the first failure that is told

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Delivery } from '../../src/channel/options.js'
 import { dispositionOf, errnoOf, systemHints } from '../../src/errors.js'
+import { close } from '../../src/syscalls/descriptor.js'
+import { pollReadable } from '../../src/syscalls/poll.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { HEADER_BYTES } from '../../src/wire/frame.js'
 import { noLeak } from '../support/descriptors.js'
@@ -162,19 +164,34 @@ test('a descriptor that nobody can identify is not sent, or not taken, and the t
   let failing = false
   let calls = 0
   let which = 0
-  // The first call of a send asks who the channel's socket is, the second who the thing is, the third is the receiver's.
+  // The first call is the sender's, the second the receiver's.
   fakeKernel(t, {
     identify: (real, descriptor) => (failing && ++calls === which ? errnoOf('EIO') : real(descriptor)),
   })
-  for (which of [1, 2, 3]) {
+  for (which of [1, 2]) {
     const thing = new Thing(t)
     calls = 0
     failing = true
-    const failed = assert.rejects(left.send('it', [thing]), which < 3 ? { code: 'EIO' } : Error)
+    const failed = assert.rejects(left.send('it', [thing]), which === 1 ? { code: 'EIO' } : Error)
     await failed
     failing = false
-    if (thing.outcomes.length === 0) thing.settle('restored') // it was not even released
     await thing.assertRestored(`call ${which}`)
-    if (which < 3) assert.ok(!left.closed && !right.closed)
+    if (which === 1) assert.ok(!left.closed && !right.closed)
+  }
+})
+
+test('an end that nobody can identify, or watch, is closed, and the channel is not made', (t) => {
+  noLeak(t)
+  for (const call of ['identify', 'watchOpen'] as const) {
+    const [own, other] = socketpair()
+    let failing = true
+    fakeKernel(t, {
+      [call]: (real: (...args: never[]) => unknown, ...args: unknown[]) =>
+        failing ? errnoOf('ENOMEM') : real(...(args as never[])),
+    } as never)
+    assert.throws(() => channelOf(own), { code: 'ENOMEM' })
+    failing = false
+    assert.ok(pollReadable(other, 0), `${call}: it is closed`)
+    close(other)
   }
 })

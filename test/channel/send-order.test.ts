@@ -53,11 +53,11 @@ for (const [why, act] of [
     if (act === 'abort') controller.abort()
     else if (act === 'fail') slow.fail(new Error('cannot leave'))
     else slow.open()
-    await failed
     const delivery = await right.receive()
     assert.equal(delivery?.message, 'second')
     await second
     slow.open()
+    await failed
     if (act === 'fail') return first.settle('claimed') // its release failed: nobody settles it
     await turns()
     await first.assertRestored()

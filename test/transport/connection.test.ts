@@ -5,7 +5,7 @@ import type net from 'node:net'
 import test from 'node:test'
 import type { Parcel } from '../../src/channel/kinds.js'
 import { descriptorOfSocket } from '../../src/runtime/node-sockets.js'
-import { IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY } from '../../src/syscalls/constants.js'
+import { IPPROTO_TCP, SO_KEEPALIVE, SO_LINGER, SOL_SOCKET, TCP_NODELAY } from '../../src/syscalls/constants.js'
 import { close } from '../../src/syscalls/descriptor.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { getsockoptInt } from '../../src/syscalls/sockopt.js'
@@ -277,6 +277,11 @@ test('a socket that is destroyed or reset while it is away leaves the connection
     parcel.claimed()
     await closed
     const adopted = ended(t, connectionKind.adopt(arrived) as net.Socket)
+    assert.equal(
+      getsockoptInt(descriptorOfSocket(adopted), SOL_SOCKET, SO_LINGER),
+      0,
+      'it will not be reset on closing',
+    )
     adopted.end('alive')
     await until('the end', () => heard.ended)
     assert.equal(heard.text(), 'alive')

@@ -1,0 +1,29 @@
+/** What is said of the end of a channel, and of what was refused. */
+import { HandoverError } from '../errors.js'
+import type { Peer } from './options.js'
+
+export function closedHere(cause?: Error | null): HandoverError {
+  return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel was closed before the peer took what was offered', {
+    cause,
+  })
+}
+
+export function peerGone(cause: Error | null): HandoverError {
+  return new HandoverError('ERR_HANDOVER_PEER_GONE', 'the peer ended before it took what was offered', { cause })
+}
+
+export function saidNothing(milliseconds: number | undefined): HandoverError {
+  return new HandoverError('ERR_HANDOVER_NO_HELLO', `the peer said nothing within ${milliseconds} ms`)
+}
+
+export function takesNothing(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_UNSUPPORTED', 'the peer takes no offers')
+}
+
+/** Says in the program's own log that something of the peer's was refused. */
+export function warnRefused(error: HandoverError, peer: Peer | null): void {
+  process.emitWarning(`${error.message} (from process ${peer?.pid})`, {
+    code: 'HANDOVER_REFUSED',
+    type: 'HandoverWarning',
+  })
+}
