@@ -45,8 +45,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   #closed = false
   #referenced = true
   #error: Error | null = null
-  #isOpened: (() => void) | null = null
-  #isNotOpened: ((error: Error) => void) | null = null
+  #opening: { opened(): void; failed(error: Error): void } | null = null
 
   /**
    * Takes the end, a connected UNIX stream socket, and says hello. For bootstraps.
@@ -59,8 +58,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#received = new OffersReceived(window, options.willing, (error) => this.#refused(error))
     this.#reconnect = reconnect
     this.opened = new Promise((resolve, reject) => {
-      this.#isOpened = () => resolve(this)
-      this.#isNotOpened = reject
+      this.#opening = { opened: () => resolve(this), failed: reject }
     })
     this.opened.catch(() => {}) // who does not wait for it hears of the end by `close`
     this.#end = end
@@ -249,7 +247,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
       this.#sent.open(link, hello.window)
     }
     this.#received.open(link)
-    this.#isOpened?.()
+    this.#opening?.opened()
     this.#tell('connected', this.#peer)
   }
 
@@ -294,7 +292,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#stopped.abort()
     this.#sent.end(untold)
     this.#received.end()
-    this.#isNotOpened?.(untold)
+    this.#opening?.failed(untold)
     process.nextTick(() => this.emit('close', error))
   }
 }

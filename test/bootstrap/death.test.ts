@@ -8,6 +8,7 @@ import { type Channel, channelOverIpc, connect, lend, listen, spawn } from '../.
 import { noLeak } from '../support/descriptors.js'
 import { scratch } from '../support/paths.js'
 import { type ChannelPeer, peer, peerArguments, soon, watched } from '../support/peers.js'
+import { until } from '../support/wait.js'
 
 type Made = [channel: Channel, other: ChannelPeer]
 
@@ -41,7 +42,7 @@ async function accepted(t: TestContext, address: string): Promise<Made> {
   const listener = await listen(address)
   const other = peer(t, 'connect', address)
   const channel = (await listener.accept()) as Channel
-  listener.close()
+  t.after(() => listener.close())
   return [channel, other]
 }
 
@@ -75,12 +76,12 @@ for (const [name, make] of Object.entries(ways)) {
     const [channel, other] = await make(t)
     t.after(() => channel.close())
     await channel.opened
-    other.order({ send: 'last words' })
     await other.hears('open')
+    other.order({ send: 'last words' })
     assert.equal((await channel.receive())?.message, 'last words')
     other.order({ send: 'never claimed' })
-    other.child.stdin?.write('{"send":"either"}\n')
-    while (channel.waiting < 2) await new Promise((resolve) => setImmediate(resolve))
+    other.order({ send: 'nor this' })
+    await until('both wait', () => channel.waiting === 2)
     process.kill(other.pid, 'SIGKILL')
     assert.deepEqual(await soon(once(channel, 'close')), [null])
     assert.equal(channel.waiting, 0, 'what was not claimed is its sender’s')
