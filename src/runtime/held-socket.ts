@@ -53,7 +53,7 @@ export class HeldSocket {
 
   /** Closes the socket's descriptor and nothing more: other copies stay open, so that the peer sees no end. */
   dispose(): void {
-    this.#putBack()
+    this.#replaceByNodes()
     const socket = this.#socket
     socket.resetAndClosing = false // SO_LINGER would be set for the copies, too
     socket._closeAfterHandlingError = false // what waits below must find it closed
@@ -80,9 +80,22 @@ export class HeldSocket {
   }
 
   #replace(functions: Record<string, unknown>): void {
-    for (const [name, value] of Object.entries(functions)) {
-      this.#own.push([name, Object.getOwnPropertyDescriptor(this.#socket, name)]) // process.stdout has one of its own
-      Object.defineProperty(this.#socket, name, { value, configurable: true, writable: true })
+    const socket = this.#socket as unknown as Record<string, unknown>
+    for (const name in functions) {
+      const own = Object.hasOwn(socket, name) // process.stdout has one of its own
+      this.#own.push([name, own ? Object.getOwnPropertyDescriptor(socket, name) : undefined])
+      if (own) Object.defineProperty(socket, name, { value: functions[name], configurable: true, writable: true })
+      else socket[name] = functions[name]
+    }
+  }
+
+  /** For a socket that comes to its end now: to delete properties would cost more than all the rest. */
+  #replaceByNodes(): void {
+    const socket = this.#socket as unknown as Record<string, unknown>
+    const node = Object.getPrototypeOf(socket) as Record<string, unknown>
+    for (const [name, own] of this.#own.splice(0)) {
+      if (own === undefined) socket[name] = node[name]
+      else Object.defineProperty(socket, name, own)
     }
   }
 

@@ -106,10 +106,7 @@ test('the time limit holds for a socket that was connected by other means', asyn
   noLeak(t)
   const [ours, theirs] = api.socketpair()
   t.after(() => theirs.close())
-  await assert.rejects(
-    soon(connect(ours, { timeout: 50 })),
-    error('ERR_HANDOVER_TIMED_OUT'),
-  )
+  await assert.rejects(soon(connect(ours, { timeout: 50 })), error('ERR_HANDOVER_TIMED_OUT'))
 })
 
 test('the signal ends a socket that was connected by other means', async (t) => {
@@ -120,10 +117,7 @@ test('the signal ends a socket that was connected by other means', async (t) => 
   const given = new AbortController()
   const coming = connect(ours, { signal: given.signal })
   given.abort(reason)
-  await assert.rejects(
-    soon(coming),
-    (thrown) => thrown === reason,
-  )
+  await assert.rejects(soon(coming), (thrown) => thrown === reason)
 })
 
 test('a signal ends it at each stage, with its reason', async (t) => {

@@ -66,7 +66,7 @@ for (const [name, make] of Object.entries(ways)) {
     assert.deepEqual(await soon(closed), [null])
     assert.equal(await soon(receiving), null)
     assert.equal(await channel.receive(), null)
-    await assert.rejects(channel.send('too late'), { code: 'ERR_HANDOVER_CLOSED' })
+    await assert.rejects(channel.send('too late'), { code: 'ERR_HANDOVER_PEER_GONE' })
     assert.equal(channel.peer?.pid, other.pid, 'who it was')
     await other.ended
   })

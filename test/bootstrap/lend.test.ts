@@ -88,7 +88,9 @@ test('it works once', async (t) => {
 test('of two that fetch in the same moment one gets it, and the channel is undisturbed', async (t) => {
   noLeak(t)
   const { channel, address } = lent(t)
-  const both = await soon(Promise.allSettled([connect(address, { timeout: 2_000 }), connect(address, { timeout: 2_000 })]))
+  const both = await soon(
+    Promise.allSettled([connect(address, { timeout: 2_000 }), connect(address, { timeout: 2_000 })]),
+  )
   const [first] = both.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   t.after(() => first?.close())
   const codes = both.map((one) => (one.status === 'fulfilled' ? 'open' : (one.reason as Told).code))

@@ -176,7 +176,13 @@ test('a path that cannot be is a clear error', async (t) => {
   await assert.rejects(connect(join(folder, 'a\0b')), TypeError)
   writeFileSync(join(folder, 'file'), '')
   await assert.rejects(listen(join(folder, 'file', 'socket')), { code: 'ENOTDIR' })
-  for (const options of [{ mode: -1 }, { mode: 0o10000 }, { mode: 1.5 }, { backlog: 0 }, { owner: { uid: -1, gid: 0 } }])
+  for (const options of [
+    { mode: -1 },
+    { mode: 0o10000 },
+    { mode: 1.5 },
+    { backlog: 0 },
+    { owner: { uid: -1, gid: 0 } },
+  ])
     await assert.rejects(listen(join(folder, 'never'), options), RangeError)
   for (const options of [{ mode: '600' }, { backlog: '5' }, { owner: { uid: 0 } }, { owner: { uid: 'x', gid: 0 } }])
     await assert.rejects(listen(join(folder, 'never'), options as never), TypeError)

@@ -9,7 +9,12 @@ import { type ChannelPeer, error, type Peering, peerArguments, STRANGER, soon, w
 import { program } from '../support/programs.js'
 
 /** Starts a peer with Node's IPC. */
-function forked(t: TestContext, how: Peering, options: Parameters<typeof fork>[2] = {}, peer: object = {}): ChannelPeer {
+function forked(
+  t: TestContext,
+  how: Peering,
+  options: Parameters<typeof fork>[2] = {},
+  peer: object = {},
+): ChannelPeer {
   const [script, ...args] = peerArguments(how, '', peer)
   const child = fork(script as string, args, { stdio: ['pipe', 'pipe', 'pipe', 'ipc'], ...options })
   t.after(() => child.connected && child.disconnect())
@@ -68,7 +73,10 @@ for (const serialization of ['json', 'advanced'] as const) {
     // What has a field `handover` the fixture itself leaves out.
     await child.hears('ipc', 3 * 5)
     assert.deepEqual(seen(), [...words.slice(0, 5), ...words.slice(0, 5), ...words.slice(0, 5)])
-    assert.deepEqual(own.filter((message) => (message as { handover?: unknown })?.handover === undefined), [])
+    assert.deepEqual(
+      own.filter((message) => (message as { handover?: unknown })?.handover === undefined),
+      [],
+    )
   })
 }
 
@@ -94,12 +102,15 @@ test('another user in the child is known', { skip: process.getuid?.() !== 0 }, a
   assert.deepEqual({ pid, uid, gid }, { pid: child.pid, uid: STRANGER, gid: STRANGER })
 })
 
-test('another user in the child is known though this process is late', { skip: process.getuid?.() !== 0 }, async (t) => {
+test('another user in the child is known though this process is late', {
+  skip: process.getuid?.() !== 0,
+}, async (t) => {
   noLeak(t)
   const child = forked(t, 'ipc', {}, { user: STRANGER })
   child.child.on('message', (word) => {
     // The child has said its hello long before this process goes on.
-    if ((word as { handover: string }).handover === 'taken') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    if ((word as { handover: string }).handover === 'taken')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
   })
   const channel = await channelOverIpc(child.child)
   t.after(() => channel.close())
@@ -181,10 +192,10 @@ test('what has no IPC is a TypeError', async (t) => {
   const plain = spawn('true', [], { stdio: 'ignore' })
   const exit = once(plain, 'exit')
   for (const end of [undefined, null, 5, {}, process, plain]) {
-    await assert.rejects(
-      async () => channelOverIpc(end as never),
-      { name: 'TypeError', message: /^end: a child made by fork\(\), or process in such a child, with its IPC open/ },
-    )
+    await assert.rejects(async () => channelOverIpc(end as never), {
+      name: 'TypeError',
+      message: /^end: a child made by fork\(\), or process in such a child, with its IPC open/,
+    })
   }
   await exit
   const child = forked(t, 'nothing')

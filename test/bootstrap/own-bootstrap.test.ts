@@ -88,9 +88,15 @@ test('an unknown scheme is told which there are, and one that cannot do this is 
 
 test('a scheme can be registered once, and wrong bootstraps are TypeErrors', () => {
   const listed = { connect: pipe.connect as never }
-  assert.throws(() => registerBootstrap(pipe), { name: 'TypeError', message: /^bootstrap\.scheme: .*"pipe" is registered/ })
+  assert.throws(() => registerBootstrap(pipe), {
+    name: 'TypeError',
+    message: /^bootstrap\.scheme: .*"pipe" is registered/,
+  })
   for (const scheme of ['unix', 'pid', 'systemd', 'inherited']) {
-    assert.throws(() => registerBootstrap({ scheme, ...listed }), { name: 'TypeError', message: /is registered already/ })
+    assert.throws(() => registerBootstrap({ scheme, ...listed }), {
+      name: 'TypeError',
+      message: /is registered already/,
+    })
   }
   for (const scheme of ['', 'Pipe', 'a b', 'a:b', 'p1', '@', 5, undefined, null, ['pipe']]) {
     assert.throws(

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { type Channel, connect, listen } from '../../src/index.js'
 import * as api from '../../src/sendmsg/index.js'
-import { hello } from '../support/links.js'
 import { noLeak } from '../support/descriptors.js'
+import { hello } from '../support/links.js'
 import { scratch } from '../support/paths.js'
 import { error, peer, soon } from '../support/peers.js'
 import { until } from '../support/wait.js'
@@ -148,7 +148,10 @@ test('a peer that takes whoever comes and drops them is not kept busy', async (t
   greets = false
   const [socket] = (await taken) as [net.Socket]
   socket.destroy()
-  assert.ok((await timeOf(() => count, 10)) >= 500, 'ten attempts in half a second at the most: it waits longer each time')
+  assert.ok(
+    (await timeOf(() => count, 10)) >= 500,
+    'ten attempts in half a second at the most: it waits longer each time',
+  )
   channel.close()
 })
 
