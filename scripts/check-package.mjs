@@ -18,12 +18,14 @@ try {
   run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--silent', `./${tarball}`], { cwd: folder })
   writeFileSync(
     join(folder, 'user.ts'),
-    "import { Supervisor, serve, type Policy } from 'handover'\n" +
+    "import { type Bootstrap, type Channel, Supervisor, serve, share, type Policy, type ThingKind } from 'handover'\n" +
       "import { recvmsg, rights, sendmsg, socketpair } from 'handover/sendmsg'\n" +
       'const [left, right] = socketpair()\n' +
       "sendmsg(left, [Buffer.from('x')], [rights([right])])\n" +
       'export const received: number[] = rights.from(recvmsg(right, 1, 64)?.ancillary ?? [])\n' +
       'const policy: Policy = (connection, targets) => (connection.peer ? targets[0]?.id : undefined)\n' +
+      'export const give = (channel: Channel, port: number): Promise<void> => channel.send({ port }, [share(port)])\n' +
+      'export type Open = [ThingKind<URL>, Bootstrap]\n' +
       "export const supervisor = new Supervisor({ script: '/x.js', workers: 2, policy })\nexport { serve }\n",
   )
   run(
@@ -42,6 +44,19 @@ try {
     copyFileSync(join('examples', name), join(folder, name))
     run('node', [name], { cwd: folder })
   }
+  writeFileSync(
+    join(folder, 'peer.mjs'),
+    "import { inherited, spawn } from 'handover'\n" +
+      "if (process.argv[2]) await inherited().send('packed', [0])\n" +
+      'else {\n' +
+      "  const { channel } = spawn(process.execPath, [process.argv[1], 'child'], { stdio: 'ignore' })\n" +
+      '  const { message, things } = await channel.receive()\n' +
+      "  if (message !== 'packed' || things.length !== 1) process.exit(1)\n" +
+      '  things[0].close()\n' +
+      '  channel.close()\n' +
+      '}\n',
+  )
+  run('node', ['peer.mjs'], { cwd: folder })
   await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
   console.log('the packed tarball works')
 } finally {

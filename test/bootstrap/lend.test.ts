@@ -181,7 +181,9 @@ test('something else behind the number is told, and closed', LINUX, async (t) =>
   const other = peer(t, 'nothing')
   await other.hears('idle')
   const [one, two] = api.socketpair()
-  t.after(() => [one, two].forEach((each) => each.close()))
+  t.after(() => {
+    for (const each of [one, two]) each.close()
+  })
   const wanted = identify(one.fd)
   assert.throws(
     () => takeDescriptor(other.pid, 0, { identity: wanted }),

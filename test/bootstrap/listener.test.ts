@@ -135,7 +135,9 @@ test('beyond the channels that nobody takes others wait, and each that is taken 
   noLeak(t)
   const listener = await listening(t)
   const made: Channel[] = []
-  t.after(() => made.forEach((channel) => channel.close()))
+  t.after(() => {
+    for (const channel of made) channel.close()
+  })
   while (made.length < UNTAKEN_CHANNELS_MAX) made.push(await connect(listener.address))
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve)) // all are greeted here, too
   const quick = connect(listener.address)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { type Channel, connect, listen } from '../../src/index.js'
+import { type Channel, connect, type Delivery, listen } from '../../src/index.js'
 import * as api from '../../src/sendmsg/index.js'
 import { noLeak } from '../support/descriptors.js'
 import { hello } from '../support/links.js'
@@ -86,7 +86,9 @@ test('what was in flight is rejected and stays its sender’s', async (t) => {
   const server = await greeter(t, path)
   const channel = await reconnecting(t, path)
   const [kept, far] = api.socketpair()
-  t.after(() => [kept, far].forEach((each) => each.close()))
+  t.after(() => {
+    for (const each of [kept, far]) each.close()
+  })
   const sent = channel.send('in flight', [kept])
   const lost = once(channel, 'disconnected')
   const found = once(channel, 'connected')
@@ -115,7 +117,7 @@ test('what waits with a thing is delivered after, and is its sender’s no more'
   const other = (await listener.accept()) as Channel
   const [, delivery] = await Promise.all([sent, other.receive()])
   assert.equal(thing.fd, -1)
-  const [got] = delivery?.things as [api.Descriptor]
+  const [got] = (delivery as Delivery).things as [api.Descriptor]
   api.sendmsg(got, Buffer.from('moved'))
   assert.equal(String(api.recvmsg(far)?.data), 'moved')
   got.close()
