@@ -22,6 +22,7 @@ export interface OfferHead {
 }
 
 const PREFIX_BYTES = 12
+const EMPTY = Buffer.alloc(0)
 
 /** How an offer ends. */
 export const Outcome = { claimed: 0, refused: 1, returned: 2 } as const
@@ -37,32 +38,33 @@ export function encodeOffer(
   bytes: readonly Uint8Array[],
   descriptors: number,
 ): { parts: Buffer[]; last: Buffer } {
-  const json = Buffer.from(JSON.stringify(head))
-  const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
-  prefix.writeUInt32LE(json.length, encodeCount(prefix, 0, number))
-  const payload = [prefix, json, ...bytes]
-  const total = payload.reduce((sum, { length }) => sum + length, 0)
+  const json = JSON.stringify(head)
+  const length = Buffer.byteLength(json)
+  const total = bytes.reduce((sum, piece) => sum + piece.length, PREFIX_BYTES + length)
   if (total > OFFER_BYTES_MAX) {
     throw new RangeError(`message and unread bytes: at most ${OFFER_BYTES_MAX} bytes in one offer, not ${total}`)
   }
-  if (total <= FRAME_PAYLOAD_MAX) return { parts: [], last: lastFrame(payload, total, descriptors) }
-  const whole = Buffer.concat(payload, total)
-  const parts: Buffer[] = []
-  let start = 0
-  for (; total - start > FRAME_PAYLOAD_MAX; start += FRAME_PAYLOAD_MAX) {
-    parts.push(encodeFrame(FrameType.part, whole.subarray(start, start + FRAME_PAYLOAD_MAX)))
-  }
-  return { parts, last: lastFrame([whole.subarray(start)], total - start, descriptors) }
-}
-
-function lastFrame(payload: readonly Uint8Array[], length: number, descriptors: number): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + length)
-  let at = encodeHeader(frame, 0, FrameType.offer, length, descriptors)
-  for (const piece of payload) {
-    frame.set(piece, at)
+  const inParts = Math.ceil(total / FRAME_PAYLOAD_MAX - 1) * FRAME_PAYLOAD_MAX
+  const last = Buffer.allocUnsafe(HEADER_BYTES + total)
+  let at = encodeHeader(last, 0, FrameType.offer, total - inParts, descriptors)
+  at = last.writeUInt32LE(length, encodeCount(last, at, number))
+  at += last.write(json, at)
+  for (const piece of bytes) {
+    last.set(piece, at)
     at += piece.length
   }
-  return frame
+  return inParts === 0 ? { parts: [], last } : cut(last, inParts)
+}
+
+/** All but the end of a payload that is larger than a frame goes ahead in parts. */
+function cut(whole: Buffer, inParts: number): { parts: Buffer[]; last: Buffer } {
+  const parts: Buffer[] = []
+  for (let start = 0; start < inParts; start += FRAME_PAYLOAD_MAX) {
+    const from = HEADER_BYTES + start
+    parts.push(encodeFrame(FrameType.part, whole.subarray(from, from + FRAME_PAYLOAD_MAX)))
+  }
+  whole.copyWithin(inParts, 0, HEADER_BYTES)
+  return { parts, last: whole.subarray(inParts) }
 }
 
 /** An offer as it arrived. `bytes` is a copy of its own. */
@@ -83,7 +85,7 @@ export function decodeOffer(payload: Buffer, descriptors: number): DecodedOffer 
   if (length > payload.length - PREFIX_BYTES)
     throw badFrame(`an offer's JSON of ${length} bytes is longer than the offer`)
   const head = parseHead(payload.toString('utf8', PREFIX_BYTES, PREFIX_BYTES + length))
-  const bytes = Buffer.from(payload.subarray(PREFIX_BYTES + length))
+  const bytes = payload.length === PREFIX_BYTES + length ? EMPTY : Buffer.from(payload.subarray(PREFIX_BYTES + length))
   const ids = head.things.reduce((sum, thing) => sum + thing.ids.length, 0)
   if (ids !== descriptors) throw badFrame(`an offer announces ${ids} descriptors and carries ${descriptors}`)
   const own = head.things.reduce((sum, thing) => sum + (thing.bytes ?? 0), 0)

@@ -1,15 +1,22 @@
 /** A server and its connections go from process to process, five times, while its clients go on asking. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { connectionKind } from '../../src/transport/connection.js'
 import { get } from '../support/client.js'
+import { type Command, command } from '../support/command.js'
+import { connection, ended } from '../support/connections.js'
 import { noLeak } from '../support/descriptors.js'
-import { fixture, scratch } from '../support/paths.js'
-import { type ChannelPeer, watched } from '../support/peers.js'
+import { handOver } from '../support/parcels.js'
+import { fixture, root, scratch } from '../support/paths.js'
+import { type ChannelPeer, soon, watched } from '../support/peers.js'
+import { freePort } from '../support/programs.js'
 import { until } from '../support/wait.js'
 
 const AGENTS = 100
@@ -89,7 +96,7 @@ test('five take-overs in a row: no request fails, and no client ever connects an
   noLeak(t)
   const name = join(scratch(t), 'name')
   let serving = program(t, name)
-  const { port } = await serving.hears<AddressInfo>('serves')
+  const { port } = await serving.hears<net.AddressInfo>('serves')
   const clients = Array.from({ length: AGENTS }, (_, id) => new Client(id, port))
   const running = clients.map((client) => client.run())
   let fresh = 0
@@ -131,4 +138,55 @@ test('five take-overs in a row: no request fails, and no client ever connects an
   t.diagnostic(
     `${clients.reduce((sum, { answers }) => sum + answers, 0)} answers, ${fresh} on connections of their own`,
   )
+})
+
+test('who has taken a connection over waits for its request, and hands it on: examples/take-over.mjs', async (t) => {
+  const name = join(scratch(t), 'name')
+  const port = await freePort()
+  const start = async (): Promise<Command> => {
+    const one = command(t, process.execPath, [join(root, 'examples/take-over.mjs'), String(port), name])
+    await one.line(/serves port/)
+    return one
+  }
+  const first = await start()
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  t.after(() => agent.destroy())
+  const ask = async (body?: Promise<void>): Promise<number> => {
+    const method = body === undefined ? 'GET' : 'POST'
+    const request = http.request({ host: '127.0.0.1', port, agent, method, headers: { expect: '' } })
+    const answered = once(request, 'response')
+    if (body !== undefined) request.write('half')
+    await body
+    request.end()
+    const [response] = (await answered) as [http.IncomingMessage]
+    return Number.parseInt(String(await response.setEncoding('utf8').toArray()), 10)
+  }
+  assert.equal(await ask(), first.child.pid)
+  const second = await start()
+  await second.line(/has taken over 1 connections/)
+  assert.equal(await ask(), second.child.pid)
+  let finish = (): void => {}
+  const uploading = ask(
+    new Promise((resolve) => {
+      finish = resolve
+    }),
+  )
+  const third = await start() // while the request is under way at the second
+  finish()
+  assert.equal(await uploading, second.child.pid)
+  await third.line(/has taken over 1 connections/)
+  assert.equal(await ask(), third.child.pid)
+  assert.equal(await soon(second.ended, 'the second has nothing left and ends'), 0)
+})
+
+test('connections that are served on by another server are counted as its own', async (t) => {
+  noLeak(t)
+  const { client, socket } = await connection(t)
+  const server = http.createServer((_, response) => response.end('yes'))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.after(() => server.close())
+  server.emit('connection', ended(t, (await handOver(connectionKind, socket)) as net.Socket))
+  client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  await once(client, 'data')
+  assert.equal(await promisify(server.getConnections.bind(server))(), 1)
 })
