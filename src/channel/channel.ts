@@ -1,13 +1,14 @@
 import { EventEmitter } from 'node:events'
 import type { HandoverError } from '../errors.js'
 import { FLUSH_TIMEOUT, OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
+import { reasonOf } from '../sendmsg/abort.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { close } from '../syscalls/descriptor.js'
 import type { Hello } from '../wire/hello.js'
 import { guarded } from './deliveries.js'
 import { type End, identityStart, pidfdOf } from './end.js'
-import { closedHere, peerGone, saidNothing, takesNothing, warnRefused } from './endings.js'
+import { closedHere, peerGone, saidNothing, takesNothing, unanswered, warnRefused } from './endings.js'
 import { Link } from './link.js'
 import { OffersReceived } from './offers-received.js'
 import { OffersSent } from './offers-sent.js'
@@ -54,7 +55,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   constructor(end: End, options: ChannelOptions = {}, reconnect?: Reconnect) {
     super()
     const window = { offers: OFFERS_UNSETTLED_MAX, descriptors: OFFERED_DESCRIPTORS_MAX }
-    this.#sent = new OffersSent(() => this.#link?.closeAgreed())
+    this.#sent = new OffersSent(() => this.#link?.closeAgreed(unanswered()))
     this.#received = new OffersReceived(window, options.willing, (error) => this.#refused(error))
     this.#reconnect = reconnect
     this.opened = new Promise((resolve, reject) => {
@@ -119,6 +120,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
    */
   send(message: unknown, things: readonly unknown[] = [], options: SendOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
+      const { flushTimeout = FLUSH_TIMEOUT, signal } = options
+      if (signal?.aborted) throw reasonOf(signal)
       let stop = (): void => {}
       const place = this.#sent.place(
         () => {
@@ -130,14 +133,11 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
           reject(error)
         },
       )
-      stop = onStop(options, place.withdraw)
-      const { flushTimeout = FLUSH_TIMEOUT } = options
       try {
-        const made = pack(things, { flushTimeout }, this.#own)
-        if (made instanceof Promise) made.then((packed) => place.ready(packed, message), place.withdraw)
-        else place.ready(made, message)
+        stop = onStop(options, place.withdraw)
+        place.fill(pack(things, { flushTimeout }, this.#own), message)
       } catch (error) {
-        place.withdraw(error)
+        place.failed(error)
       }
     })
   }
@@ -150,8 +150,12 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   receive(options: ReceiveOptions = {}): Promise<Delivery | null> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return resolve(this.#lastWord(reject))
-      let stop = (): void => {}
-      const forget = this.#received.take({
+      if (options.signal?.aborted) throw reasonOf(options.signal)
+      let forget = (): boolean => false
+      const stop = onStop(options, (reason) => {
+        if (forget()) reject(reason)
+      })
+      forget = this.#received.take({
         given: (offer, descriptors) => {
           stop()
           try {
@@ -164,9 +168,6 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
           stop()
           resolve(this.#lastWord(reject))
         },
-      })
-      stop = onStop(options, (reason) => {
-        if (forget()) reject(reason)
       })
     })
   }
@@ -205,7 +206,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   }
 
   #attach(end: End): void {
-    this.#own = identityStart(end.descriptor)
+    this.#own = identityStart(end)
     this.#end = end
     const silent = end.patience === undefined ? null : setTimeout(() => this.#tooSilent(end), end.patience)
     const link = new Link(

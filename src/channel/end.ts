@@ -1,6 +1,7 @@
 import { SyscallError } from '../errors.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
 import { type Credentials, peerCredentials, peerPidfd } from '../syscalls/credentials.js'
+import { close } from '../syscalls/descriptor.js'
 import { identify } from '../syscalls/identity.js'
 import { pidfdOpen } from '../syscalls/pidfd.js'
 
@@ -30,9 +31,17 @@ export function endCredentials(descriptor: number): Credentials {
   }
 }
 
-/** How the identity of a socket begins, up to its addresses, which change. Borrows it. */
-export function identityStart(descriptor: number): string {
-  return /^(\S+ ){6}/.exec(identify(descriptor))?.[0] ?? ''
+/**
+ * How the identity of an end's socket begins, up to its addresses, which change. Borrows the end; takes it when it throws.
+ * @throws {SyscallError} EBADF
+ */
+export function identityStart({ descriptor }: End): string {
+  try {
+    return /^(\S+ ){6}/.exec(identify(descriptor))?.[0] ?? 'of no kind'
+  } catch (error) {
+    close(descriptor)
+    throw error
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What is said of the end of a channel, and of what was refused. */
-import { HandoverError } from '../errors.js'
+import { HandoverError, type SyscallError } from '../errors.js'
 import type { Peer } from './options.js'
 
 export function closedHere(cause?: Error | null): HandoverError {
@@ -16,6 +16,10 @@ export function saidNothing(milliseconds: number | undefined): HandoverError {
   return new HandoverError('ERR_HANDOVER_NO_HELLO', `the peer said nothing within ${milliseconds} ms`)
 }
 
+export function unanswered(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_TIMED_OUT', 'the peer did not answer a withdrawal: the channel was cut')
+}
+
 export function takesNothing(): HandoverError {
   return new HandoverError('ERR_HANDOVER_UNSUPPORTED', 'the peer takes no offers')
 }
@@ -26,4 +30,19 @@ export function warnRefused(error: HandoverError, peer: Peer | null): void {
     code: 'HANDOVER_REFUSED',
     type: 'HandoverWarning',
   })
+}
+
+export function linkClosed(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
+}
+
+export function outboxFull(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the peer does not read what it is answered')
+}
+
+/** How a socket pair ends when the peer dies with unread data: the same to us as an orderly end. */
+const LOSSES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
+
+export function isLoss({ code }: SyscallError): boolean {
+  return LOSSES.has(code)
 }

@@ -1,5 +1,4 @@
-import { HandoverError, SyscallError } from '../errors.js'
-import { SEND_RETRY } from '../limits.js'
+import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
 import { SHUT_RD } from '../syscalls/constants.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
 import { pollReadable } from '../syscalls/poll.js'
@@ -8,10 +7,12 @@ import { shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
+import { isLoss, linkClosed, outboxFull } from './endings.js'
 import type { LinkHandlers } from './handlers.js'
 import { Inbox } from './inbox.js'
 import { incoming } from './incoming.js'
 import { Outbox } from './outbox.js'
+import { Sender } from './sender.js'
 
 /**
  * A connection to another process (or thread) over which frames and descriptors travel, both ways.
@@ -25,17 +26,17 @@ export class Link {
   statusDelay = 0
   readonly #socket: number
   readonly #outbox: Outbox
+  readonly #sender: Sender
   readonly #inbox: Inbox
   readonly #watcher: Watcher
   readonly #handlers: LinkHandlers
   readonly #deliveries: Deliveries
   #peer: Hello | null = null
   #closed = false
-  #blocked = false
-  #busy = false
-  #peerGone = false
+  /** The link is to end, with this, once all that was said is heard. */
+  #ending: { error: Error | null } | null = null
+  #reading = false
   #flushScheduled = false
-  #retry: NodeJS.Timeout | null = null
 
   /**
    * Takes the descriptor of a connected UNIX stream socket, non-blocking, and says hello at once.
@@ -47,6 +48,11 @@ export class Link {
     this.#handlers = handlers
     this.#deliveries = new Deliveries(handlers)
     this.#outbox = new Outbox(socket, Buffer.from(JSON.stringify(ownHello())))
+    this.#sender = new Sender(this.#outbox, {
+      drained: () => guarded(() => handlers.drained?.()),
+      again: () => this.#deliver(),
+      failed: (error) => this.closeAgreed(error),
+    })
     this.#inbox = new Inbox(
       socket,
       incoming(this.#outbox, this.#deliveries, handlers, (peer) => {
@@ -99,7 +105,7 @@ export class Link {
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL (see `room`): the caller still owns it
    */
   take(descriptor: number, tag: number): void {
-    if (this.#closed) throw closedError()
+    if (this.#closed) throw linkClosed()
     if (this.room === 0) {
       throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the channel holds as many descriptors as it may')
     }
@@ -111,7 +117,7 @@ export class Link {
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError} it is too long
    */
   send(message: unknown): void {
-    if (this.#closed) throw closedError()
+    if (this.#closed) throw linkClosed()
     this.#outbox.message(message)
     this.flush()
   }
@@ -123,7 +129,7 @@ export class Link {
 
   /** Whether the kernel has everything that was given here. */
   get idle(): boolean {
-    return !this.#closed && !this.#peerGone && this.#outbox.idle
+    return !this.#closed && this.#sender.idle
   }
 
   /** Sends the frames of an offer. Borrows the descriptors until `sent`. */
@@ -133,11 +139,12 @@ export class Link {
     this.flush()
   }
 
-  /** Sends a frame without descriptors. @returns whether the kernel has it and all before it; see `drained` */
-  tell(frame: Buffer): boolean {
-    if (!this.#closed) this.#outbox.append(frame)
+  /** Sends a frame without descriptors. A peer that makes us answer and never reads the answers loses the channel. */
+  tell(frame: Buffer): void {
+    if (this.#closed) return
+    this.#outbox.append(frame)
     this.flush()
-    return this.idle
+    if (this.#outbox.full) this.closeAgreed(outboxFull())
   }
 
   /**
@@ -173,14 +180,14 @@ export class Link {
     const deadline = performance.now() + milliseconds
     try {
       for (;;) {
-        if (this.#closed) throw closedError()
+        if (this.#closed) throw linkClosed()
         const found = this.#deliveries.pick(wanted)
         if (found !== undefined) return found
         this.#push()
         const left = deadline - performance.now()
         if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
         // Short waits only while something is still to be sent: this poll looks for readability alone.
-        if (pollReadable(this.#socket, Math.ceil(Math.min(left, this.#blocked ? 5 : 100)))) this.#read()
+        if (pollReadable(this.#socket, Math.ceil(Math.min(left, this.#sender.blocked ? 5 : 100)))) this.#read()
       }
     } finally {
       setImmediate(() => this.#deliver())
@@ -202,13 +209,21 @@ export class Link {
    */
   closeAgreed(error: Error | null = null): void {
     if (this.#closed) return
+    const draining = this.#ending !== null && !this.#reading
+    this.#ending ??= { error }
+    if (this.#reading || draining) return // the rest of what was read is heard first
+    this.#drain()
+  }
+
+  #drain(): void {
+    this.#sender.peerGone = true
     try {
       shutdown(this.#socket, SHUT_RD)
       while (!this.#closed && pollReadable(this.#socket, 0)) this.#read()
     } catch {
       // the peer has gone already, which is agreement enough
     }
-    this.#end(error)
+    this.#end(null)
   }
 
   fail(error: Error): void {
@@ -227,57 +242,48 @@ export class Link {
   }
 
   #read(): void {
+    if (this.#reading) return
+    const draining = this.#ending !== null
+    this.#reading = true
     try {
       const result = this.#inbox.read()
-      if (!result.ended) return
-      const orderly = result.errno === 0 || CONNECTION_LOST.has(new SyscallError(result.errno, 'recvmsg').code)
-      this.#end(orderly ? null : new SyscallError(result.errno, 'recvmsg'))
+      if (result.ended) this.#ended(result.errno, draining)
     } catch (error) {
       this.#end(error as Error)
+    } finally {
+      this.#reading = false
     }
+    if (this.#ending !== null && !draining && !this.#closed) this.#drain()
+  }
+
+  #ended(errno: number, draining: boolean): void {
+    const error = errno === 0 ? null : new SyscallError(errno, 'recvmsg')
+    if (error === null || isLoss(error)) return this.#end(null)
+    if (draining) return this.#end(error)
+    if (['wait', 'retry', 'shed'].includes(dispositionOf(errno))) return
+    this.#ending ??= { error }
   }
 
   /** Claims first, then hands out: until the kernel has every claim, the peer may still redirect what it sent. */
   #deliver(): void {
     this.#push()
     if (this.#closed) return
-    this.#deliveries.handOut(this.#outbox.idle && !this.#peerGone)
+    this.#deliveries.handOut(this.#sender.idle)
   }
 
   /** Sends what can be sent, and watches for what is awaited: after a socket error the watcher has stopped by itself. */
   #push(): void {
     if (this.#closed) return
-    if (!this.#peerGone) this.#trySending()
-    if (this.#closed) return
-    this.#watcher.watch(this.#blocked ? READABLE | WRITABLE : READABLE)
-    const drained = this.#busy && this.idle
-    this.#busy = !this.idle
-    if (drained) guarded(() => this.#handlers.drained?.())
-  }
-
-  #trySending(): void {
-    try {
-      const flushed = this.#outbox.flush()
-      this.#blocked = flushed === 'wait'
-      this.#peerGone = flushed === 'gone' // the read side still has what the peer wrote before
-      if (flushed === 'retry') this.#retryLater()
-    } catch (error) {
-      this.#end(error as Error)
-    }
-  }
-
-  #retryLater(): void {
-    this.#retry ??= setTimeout(() => {
-      this.#retry = null
-      this.#deliver()
-    }, SEND_RETRY)
+    this.#sender.push()
+    if (!this.#closed) this.#watcher.watch(this.#sender.blocked ? READABLE | WRITABLE : READABLE)
   }
 
   /** The one exit: every path that ends the channel comes through here, once. */
   #end(error: Error | null): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#retry !== null) clearTimeout(this.#retry)
+    const told = this.#ending === null ? error : this.#ending.error
+    this.#sender.stop()
     this.#watcher.close()
     close(this.#socket)
     this.#inbox.discard()
@@ -285,14 +291,7 @@ export class Link {
     this.#deliveries.handLast()
     const { held } = this.#outbox
     const returned = held.giveBack(held.taken)
-    if (this.#handlers.closed) guarded(() => this.#handlers.closed?.(error, returned))
+    if (this.#handlers.closed) guarded(() => this.#handlers.closed?.(told, returned))
     else closeMany(returned.descriptors)
   }
-}
-
-/** How a socket pair ends when the peer dies with unread data: the same to us as an orderly end. */
-const CONNECTION_LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
-
-function closedError(): HandoverError {
-  return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
 }

@@ -66,6 +66,7 @@ export class OffersReceived {
       closeMany(descriptors ?? NONE)
       throw broken
     }
+    if (this.#link === null) return closeMany(descriptors ?? NONE) // the program closed the channel meanwhile
     if (error === null) {
       this.#queue.push({ offer, descriptors: descriptors ?? NONE })
       this.#descriptors += descriptors?.length ?? 0

@@ -23,6 +23,20 @@ interface Offer {
   /** Why it is not wanted any more. */
   withdrawn: unknown
   grace: NodeJS.Timeout | null
+  /** The kernel has its descriptors. */
+  sent: boolean
+  /** Its things are on their way out of use: it is told of its end once they are as before. */
+  releasing: boolean
+}
+
+/** A place in the order of the offers, to be filled or left. */
+interface Place {
+  /** Takes what was packed, now or as soon as it is. */
+  fill(packed: Packed | Promise<Packed>, message: unknown): void
+  /** It could not be packed. */
+  failed(error: unknown): void
+  /** It is not wanted any more. */
+  withdraw(reason: unknown): void
 }
 
 /**
@@ -56,18 +70,15 @@ export class OffersSent {
   open(link: Link, window: Window): void {
     this.#link = link
     this.#window = window
+    this.#ended = null
     this.pump()
   }
 
   /**
    * Takes a place in the order.
-   * @returns what settles it: `ready` once its things are released, `withdraw` when it is not wanted any more
    * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL, or why nothing will be sent any more
    */
-  place(
-    claimed: () => void,
-    failed: (error: unknown) => void,
-  ): { ready: (packed: Packed, message: unknown) => void; withdraw: (reason: unknown) => void } {
+  place(claimed: () => void, failed: (error: unknown) => void): Place {
     if (this.#ended !== null) throw this.#ended
     if (this.count >= OFFERS_WAITING_MAX) {
       throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', `${this.count} sends wait for a peer that does not take them`)
@@ -84,17 +95,38 @@ export class OffersSent {
       held: false,
       withdrawn: undefined,
       grace: null,
+      sent: false,
+      releasing: false,
     }
     this.#waiting.push(offer)
     return {
-      ready: (packed, message) => this.#ready(offer, packed, message),
+      fill: (packed, message) => {
+        if (!(packed instanceof Promise)) return this.#ready(offer, packed, message)
+        offer.releasing = true
+        packed.then(
+          (released) => this.#ready(offer, released, message),
+          (error) => this.#failed(offer, error),
+        )
+      },
       withdraw: (reason) => this.#withdraw(offer, reason),
+      failed: (error) => this.#failed(offer, error),
     }
+  }
+
+  /** Its things stay where they are; or too late, when it has ended meanwhile. */
+  #failed(offer: Offer, error: unknown): void {
+    offer.releasing = false
+    if (offer.state === 'ended') offer.failed(offer.withdrawn)
+    else this.#end(offer, error ?? new Error('no reason was given'))
   }
 
   /** Its things are released; or too late, when it has ended meanwhile. */
   #ready(offer: Offer, packed: Packed, message: unknown): void {
-    if (offer.state !== 'waiting') return packed.settle(false)
+    offer.releasing = false
+    if (offer.state !== 'waiting') {
+      packed.settle(false)
+      return offer.failed(offer.withdrawn)
+    }
     offer.packed = packed
     try {
       const { things, bytes, descriptors } = packed
@@ -148,13 +180,12 @@ export class OffersSent {
       this.#unanswered.set(offer.number, offer)
       this.#descriptors += offer.descriptors.length
       this.#bytes += offer.bytes
-      let sent = false
       link.offer(offer.frames.parts, offer.frames.last, offer.descriptors, () => {
-        sent = true
+        offer.sent = true
         this.#drop(offer)
       })
       offer.frames = null
-      if (!sent && !this.#isEnded(offer)) this.#holdUnsent(offer)
+      if (!offer.sent && !this.#isEnded(offer)) this.#holdUnsent(offer)
     }
   }
 
@@ -183,7 +214,7 @@ export class OffersSent {
   /** @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: it was never asked */
   answered({ number, outcome, reason }: Verdict): void {
     const offer = this.#unanswered.get(number)
-    if (offer === undefined) throw badFrame(`an answer to offer ${number}, which is not open`)
+    if (!offer?.sent) throw badFrame(`an answer to offer ${number}, which is not open`)
     if (outcome === Outcome.claimed) this.#end(offer, null)
     else if (offer.withdrawn !== undefined) this.#end(offer, offer.withdrawn)
     else if (outcome === Outcome.refused)
@@ -213,7 +244,7 @@ export class OffersSent {
   /** Nothing will ever be sent: what waits ends too, and whatever is offered later. */
   end(error: Error): void {
     this.#ended = error
-    for (const offer of [...this.#waiting]) this.#end(offer, error)
+    for (const offer of this.#waiting.splice(0)) this.#end(offer, error)
   }
 
   /** The one exit of an offer. */
@@ -224,13 +255,16 @@ export class OffersSent {
       this.#descriptors -= offer.descriptors.length
       this.#bytes -= offer.bytes
     } else {
-      this.#waiting.splice(this.#waiting.indexOf(offer), 1)
+      const index = this.#waiting.indexOf(offer)
+      if (index >= 0) this.#waiting.splice(index, 1)
     }
     if (offer.grace !== null) clearTimeout(offer.grace)
     this.#drop(offer)
     offer.packed?.settle(error === null)
-    if (error === null) offer.claimed()
+    if (offer.releasing) offer.withdrawn = error
+    else if (error === null) offer.claimed()
     else offer.failed(error)
+    this.pump()
   }
 }
 

@@ -80,6 +80,11 @@ export class Outbox {
     this.#open = true
   }
 
+  /** Whether a peer that does not read has left as much waiting here as may. */
+  get full(): boolean {
+    return this.#queuedBytes > OUTBOX_BYTES_MAX
+  }
+
   get idle(): boolean {
     return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
   }
@@ -229,7 +234,9 @@ export class Outbox {
     const sent = sendRights(this.#socket, item.buffer, item.start, item.end - item.start, NO_DESCRIPTORS, 0, 0)
     if (sent < 0) return sent
     item.start += sent
-    if (item !== this.#hello) this.#queuedBytes -= sent
+    if (item !== this.#hello) {
+      this.#queuedBytes -= sent
+    }
     return sent
   }
 

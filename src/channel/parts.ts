@@ -18,6 +18,7 @@ export class Parts {
   /** The whole payload, and nothing is left. Where there were no parts it is the piece itself. */
   join(last: Buffer): Buffer {
     if (this.#bytes === 0) return last
+    if (this.#bytes + last.length > OFFER_BYTES_MAX) throw badFrame(`an offer of ${this.#bytes + last.length} bytes`)
     const whole = Buffer.concat([...this.#pieces, last])
     this.#pieces = []
     this.#bytes = 0

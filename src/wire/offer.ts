@@ -22,6 +22,8 @@ export interface OfferHead {
 }
 
 const PREFIX_BYTES = 12
+/** Of the reason of a verdict. */
+const REASON_CHARACTERS_MAX = 1024
 const EMPTY = Buffer.alloc(0)
 
 /** How an offer ends. */
@@ -115,9 +117,9 @@ function parseHead(text: string): OfferHead {
   return head as OfferHead
 }
 
-/** A verdict: `offer u64 | outcome u8 | reason`. A reason that would not fit is cut. */
+/** A verdict: `offer u64 | outcome u8 | reason`. A reason that would not fit is cut, between two characters. */
 export function encodeVerdict(number: number, outcome: Outcome, reason = ''): Buffer {
-  const text = Buffer.from(reason).subarray(0, 1024)
+  const text = Buffer.from(reason.slice(0, REASON_CHARACTERS_MAX)) // half a pair of surrogates becomes a mark of its own
   const payload = Buffer.allocUnsafe(9 + text.length)
   payload[encodeCount(payload, 0, number)] = outcome
   payload.set(text, 9)

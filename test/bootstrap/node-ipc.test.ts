@@ -182,7 +182,11 @@ test('a child that takes its end and says nothing: the time limit holds there to
   )
   const child = fork(script, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
   t.after(() => child.kill('SIGKILL'))
-  await assert.rejects(soon(channelOverIpc(child, { timeout: 500 })), error('ERR_HANDOVER_TIMED_OUT'))
+  const taken = new Promise<void>((resolve) => {
+    child.on('message', (word) => (word as { handover: string }).handover === 'taken' && resolve())
+  })
+  await assert.rejects(soon(channelOverIpc(child, { timeout: 3_000 })), error('ERR_HANDOVER_TIMED_OUT'))
+  await taken
   child.kill('SIGKILL')
   await once(child, 'exit')
 })

@@ -185,7 +185,12 @@ test('what looking again cannot heal ends the channel with that error', async (t
   first.close()
   await lost
   const closed = once(channel, 'close')
-  const server = net.createServer((socket) => socket.on('error', () => {}).end('220 mail.example ESMTP\r\n'))
+  const server = net.createServer((socket) =>
+    socket
+      .on('error', () => {})
+      .resume()
+      .end('220 mail.example ESMTP\r\n'),
+  )
   t.after(() => server.close())
   await once(server.listen(path), 'listening')
   const [reason] = (await soon(closed)) as [{ code: string }]
