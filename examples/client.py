@@ -26,7 +26,7 @@ class Channel:
         self.socket, self.bytes, self.descriptors, self.offers = socket.socket(socket.AF_UNIX), b'', [], 0
         self.socket.connect(address.replace('@', '\0', 1) if address[0] == '@' else address)
         hello = {'protocol': 'handover', 'version': 1, 'oldest': 1, 'capabilities': ['offers'], 'pid': os.getpid(),
-                 'window': {'offers': 64, 'descriptors': 512}}
+                 'window': {'offers': 64, 'descriptors': 512, 'bytes': 1 << 24}}
         self.write(HELLO, json.dumps(hello).encode())
         self.read(HELLO)
 

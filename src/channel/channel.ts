@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { HandoverError } from '../errors.js'
-import { FLUSH_TIMEOUT, OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
+import { FLUSH_TIMEOUT } from '../limits.js'
 import { reasonOf } from '../sendmsg/abort.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
@@ -54,9 +54,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
    */
   constructor(end: End, options: ChannelOptions = {}, reconnect?: Reconnect) {
     super()
-    const window = { offers: OFFERS_UNSETTLED_MAX, descriptors: OFFERED_DESCRIPTORS_MAX }
     this.#sent = new OffersSent(() => this.#link?.closeAgreed(unanswered()))
-    this.#received = new OffersReceived(window, options.willing, (error) => this.#refused(error))
+    this.#received = new OffersReceived(options.willing, (error) => this.#refused(error))
     this.#reconnect = reconnect
     this.opened = new Promise((resolve, reject) => {
       this.#opening = { opened: () => resolve(this), failed: reject }

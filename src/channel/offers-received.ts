@@ -1,7 +1,7 @@
 import { HandoverError } from '../errors.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import { badFrame } from '../wire/frame.js'
-import type { Window } from '../wire/hello.js'
+import { WINDOW } from '../wire/hello.js'
 import { type DecodedOffer, encodeVerdict, Outcome } from '../wire/offer.js'
 import { guarded } from './deliveries.js'
 import type { Link } from './link.js'
@@ -35,14 +35,13 @@ export class OffersReceived {
   /** Claimed, and not with the kernel yet. */
   #claiming: [Received, Taker] | null = null
   #descriptors = 0
+  #bytes = 0
   #last = -1
   #link: Link | null = null
-  readonly #window: Window
   readonly #willing: Willing | undefined
   readonly #onRefused: (error: HandoverError) => void
 
-  constructor(window: Window, willing: Willing | undefined, onRefused: (error: HandoverError) => void) {
-    this.#window = window
+  constructor(willing: Willing | undefined, onRefused: (error: HandoverError) => void) {
     this.#willing = willing
     this.#onRefused = onRefused
   }
@@ -69,7 +68,7 @@ export class OffersReceived {
     if (this.#link === null) return closeMany(descriptors ?? NONE) // the program closed the channel meanwhile
     if (error === null) {
       this.#queue.push({ offer, descriptors: descriptors ?? NONE })
-      this.#descriptors += descriptors?.length ?? 0
+      this.#count(1, offer, descriptors ?? NONE)
       return this.pump()
     }
     closeMany(descriptors ?? NONE)
@@ -84,9 +83,10 @@ export class OffersReceived {
     if (descriptors === null) {
       return new HandoverError('ERR_HANDOVER_REFUSED', 'no room for its descriptors: this process is at its limit')
     }
-    const { offers, descriptors: most } = this.#window
-    const more = this.#queue.length > 0 && this.#descriptors + descriptors.length > most
-    if (this.#queue.length >= offers || more) throw badFrame(`offer ${number} is more than the window has room for`)
+    const { offers, descriptors: most, bytes } = WINDOW
+    const more = this.#descriptors + descriptors.length > most || this.#bytes + offer.size > bytes
+    if (this.#queue.length >= offers || (more && this.#queue.length > 0))
+      throw badFrame(`offer ${number} is more than the window has room for`)
     const answer = this.#answerOf({ message: head.message, kinds: head.things.map(({ kind }) => kind) })
     if (answer !== true) {
       return new HandoverError(
@@ -134,10 +134,15 @@ export class OffersReceived {
       if (this.#takers.length === 0 || this.#queue.length === 0 || this.#claiming !== null || this.#link === null)
         return
       const next = this.#queue.shift() as Received
-      this.#descriptors -= next.descriptors.length
+      this.#count(-1, next.offer, next.descriptors)
       this.#claiming = [next, this.#takers.shift() as Taker]
       this.#answer(next.offer, Outcome.claimed)
     }
+  }
+
+  #count(sign: 1 | -1, offer: DecodedOffer, descriptors: Int32Array): void {
+    this.#descriptors += sign * descriptors.length
+    this.#bytes += sign * offer.size
   }
 
   #answer({ number }: DecodedOffer, outcome: Outcome, reason?: string): void {
@@ -145,7 +150,7 @@ export class OffersReceived {
   }
 
   #giveBack({ offer, descriptors }: Received, reason: string): void {
-    this.#descriptors -= descriptors.length
+    this.#count(-1, offer, descriptors)
     closeMany(descriptors)
     this.#answer(offer, Outcome.returned, reason)
   }
@@ -160,6 +165,7 @@ export class OffersReceived {
     this.#link = null
     for (const { descriptors } of this.#queue.splice(0)) closeMany(descriptors)
     this.#descriptors = 0
+    this.#bytes = 0
     if (this.#claiming === null) return
     const [{ descriptors }, taker] = this.#claiming
     this.#claiming = null

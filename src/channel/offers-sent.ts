@@ -1,8 +1,8 @@
 import { HandoverError, type HandoverErrorCode } from '../errors.js'
-import { OFFERED_BYTES_MAX, OFFERS_WAITING_MAX, WITHDRAWAL_ANSWER_MAX } from '../limits.js'
+import { OFFERS_WAITING_MAX, WITHDRAWAL_ANSWER_MAX } from '../limits.js'
 import { closeMany, dup } from '../syscalls/descriptor.js'
 import { badFrame } from '../wire/frame.js'
-import type { Window } from '../wire/hello.js'
+import { WINDOW, type Window } from '../wire/hello.js'
 import { encodeOffer, encodeWithdrawal, Outcome, type Verdict } from '../wire/offer.js'
 import type { Link } from './link.js'
 import type { Packed } from './packing.js'
@@ -54,7 +54,7 @@ export class OffersSent {
   #last = 0
   #ended: Error | null = null
   #link: Link | null = null
-  #window: Window = { offers: 0, descriptors: 0 }
+  #window: Window = WINDOW
   /** The peer does not answer: what ends the channel so that both sides agree. */
   readonly #cut: () => void
 
@@ -203,11 +203,11 @@ export class OffersSent {
 
   #hasRoom(offer: Offer): boolean {
     if (this.#unanswered.size === 0) return true
-    const { offers, descriptors } = this.#window
+    const { offers, descriptors, bytes } = this.#window
     return (
       this.#unanswered.size < offers &&
       this.#descriptors + offer.descriptors.length <= descriptors &&
-      this.#bytes + offer.bytes <= OFFERED_BYTES_MAX
+      this.#bytes + offer.bytes <= bytes
     )
   }
 

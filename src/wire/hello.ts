@@ -1,5 +1,5 @@
 import { HandoverError } from '../errors.js'
-import { OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
+import { OFFERED_BYTES_MAX, OFFERED_DESCRIPTORS_MAX, OFFERS_UNSETTLED_MAX } from '../limits.js'
 import { badFrame } from './frame.js'
 
 /** The version this release speaks, and the oldest it still understands. */
@@ -13,13 +13,22 @@ export interface Hello {
   oldest: number
   capabilities: string[]
   pid: number
-  /** How many offers, and how many descriptors in them, may be unanswered at a time. */
+  /** How many offers, and how much in them, may be unanswered at a time. */
   window?: Window
 }
 
 export interface Window {
   readonly offers: number
   readonly descriptors: number
+  /** Of their payloads. */
+  readonly bytes: number
+}
+
+/** What this release takes in. */
+export const WINDOW: Window = {
+  offers: OFFERS_UNSETTLED_MAX,
+  descriptors: OFFERED_DESCRIPTORS_MAX,
+  bytes: OFFERED_BYTES_MAX,
 }
 
 export const CAPABILITIES = ['transports', 'claims', 'status', 'offers'] as const
@@ -31,7 +40,7 @@ export function ownHello(): Hello {
     oldest: VERSION_OLDEST,
     capabilities: [...CAPABILITIES],
     pid: process.pid,
-    window: { offers: OFFERS_UNSETTLED_MAX, descriptors: OFFERED_DESCRIPTORS_MAX },
+    window: WINDOW,
   }
 }
 
@@ -63,6 +72,6 @@ export function acceptHello(value: unknown): Hello {
 }
 
 function isWindow(window: unknown): window is Window {
-  const { offers, descriptors } = (window ?? {}) as Partial<Window>
-  return Number.isInteger(offers) && Number.isInteger(descriptors) && Number(offers) > 0 && Number(descriptors) > 0
+  const { offers, descriptors, bytes } = (window ?? {}) as Partial<Window>
+  return [offers, descriptors, bytes].every((most) => Number.isInteger(most) && Number(most) > 0)
 }

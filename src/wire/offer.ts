@@ -74,6 +74,8 @@ export interface DecodedOffer {
   readonly number: number
   readonly head: OfferHead
   readonly bytes: Buffer
+  /** Bytes of its payload. */
+  readonly size: number
 }
 
 /**
@@ -92,7 +94,7 @@ export function decodeOffer(payload: Buffer, descriptors: number): DecodedOffer 
   if (ids !== descriptors) throw badFrame(`an offer announces ${ids} descriptors and carries ${descriptors}`)
   const own = head.things.reduce((sum, thing) => sum + (thing.bytes ?? 0), 0)
   if (own !== bytes.length) throw badFrame(`an offer announces ${own} bytes of its things and carries ${bytes.length}`)
-  return { number: decodeCount(payload, 0), head, bytes }
+  return { number: decodeCount(payload, 0), head, bytes, size: payload.length }
 }
 
 function parseHead(text: string): OfferHead {
