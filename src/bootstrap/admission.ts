@@ -38,10 +38,12 @@ function answered(peer: Credentials, admission: (peer: Credentials) => boolean |
   }
 }
 
+const isPlain = (value: object): boolean => [Object.prototype, null].includes(Object.getPrototypeOf(value))
+
 /** @throws {TypeError} it is no admission */
 export function checkAdmission(admission: unknown): void {
   if (admission === undefined || typeof admission === 'function') return
-  if (typeof admission !== 'object' || admission === null) {
+  if (typeof admission !== 'object' || admission === null || !isPlain(admission)) {
     throw new TypeError(`admit: a function, or { uids, gids, pids }, not ${shown(admission)}`)
   }
   for (const [name, list] of Object.entries(admission)) {

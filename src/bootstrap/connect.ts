@@ -2,13 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { shown, wholeNumber } from '../arguments.js'
 import { Channel } from '../channel/channel.js'
 import { type End, endCredentials } from '../channel/end.js'
-import type { ChannelOptions } from '../channel/options.js'
-import { onStop } from '../channel/stop.js'
+import type { ChannelOptions, Reconnect } from '../channel/options.js'
 import { HandoverError } from '../errors.js'
-import { CONNECT_RETRY_FIRST, CONNECT_RETRY_MAX, CONNECT_TIMEOUT } from '../limits.js'
+import { CONNECT_RETRY_FIRST, CONNECT_RETRY_MAX, CONNECT_TIMEOUT, HELLO_MAX } from '../limits.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
 import { close } from '../syscalls/descriptor.js'
+import { getpeername } from '../syscalls/socket-name.js'
 import { type Admission, checkAdmission, stranger } from './admission.js'
+import { isUnixStream } from './inherit.js'
+import { openWithin } from './opening.js'
 import { bootstrapOf } from './registry.js'
 
 export interface ConnectOptions extends ChannelOptions {
@@ -38,53 +40,40 @@ export async function connect(address: string | Descriptor, options: ConnectOpti
   const { timeout = CONNECT_TIMEOUT, signal, retry = false, reconnect = false, admit } = options
   checkAdmission(admit)
   wholeNumber('timeout', timeout, 0, 0x7fffffff)
-  if (address instanceof Descriptor) return open(takenEnd(address, admit), options)
+  const given = { timeout, ...(signal && { signal }) }
+  if (address instanceof Descriptor) return openWithin(given, () => new Channel(takenEnd(address, admit), options))
   const { bootstrap, place } = bootstrapOf(address, 'connect')
-  const reach = async (stop: AbortSignal, patiently: boolean): Promise<End> => {
+  const reach: Reach = async (stop, patiently, referenced) => {
     for (let pause = CONNECT_RETRY_FIRST; ; pause = Math.min(2 * pause, CONNECT_RETRY_MAX)) {
       stop.throwIfAborted()
       try {
         return admitted(await bootstrap.connect(place, { signal: stop }), admit)
       } catch (error) {
-        if (!patiently || bootstrap.retries?.(error) !== true) throw error
-        await delay(pause, undefined, { signal: stop }).catch(() => stop.throwIfAborted())
+        const busy = (error as { code?: string }).code === 'EAGAIN' // its queue is full of others who connect
+        if (!(patiently || busy) || bootstrap.retries?.(error) !== true) throw error
+        await delay(pause, undefined, { signal: stop, ref: referenced() }).catch(() => stop.throwIfAborted())
       }
     }
   }
-  const controller = new AbortController()
-  const stop = onStop({ timeout, ...(signal && { signal }) }, (reason) => controller.abort(reason))
-  try {
-    const end = await reach(controller.signal, retry)
-    return await open(end, options, controller.signal, reconnect ? (gone) => again(reach, gone) : undefined)
-  } finally {
-    stop()
-  }
+  return openWithin(given, async (stop) => {
+    const end = await reach(stop, retry, () => true)
+    return new Channel(end, options, reconnect ? fromTimeToTime(reach) : undefined)
+  })
 }
 
-/** Waits a little first: a peer that drops whoever connects must not keep both sides busy. */
-async function again(reach: (stop: AbortSignal, patiently: boolean) => Promise<End>, gone: AbortSignal): Promise<End> {
-  await delay(CONNECT_RETRY_FIRST, undefined, { signal: gone })
-  return reach(gone, true)
-}
+type Reach = (stop: AbortSignal, patiently: boolean, referenced: () => boolean) => Promise<End>
 
-/** Opens a channel over an end. Takes it. */
-async function open(
-  end: End,
-  options: ConnectOptions,
-  stop?: AbortSignal,
-  reconnect?: (gone: AbortSignal) => Promise<End>,
-): Promise<Channel> {
-  const channel = new Channel(end, options, reconnect)
-  const aborted = (): void => channel.close()
-  if (stop?.aborted) aborted()
-  stop?.addEventListener('abort', aborted, { once: true })
-  try {
-    return await channel.opened
-  } catch (error) {
-    stop?.throwIfAborted()
-    throw error
-  } finally {
-    stop?.removeEventListener('abort', aborted)
+/** Waits before it looks again, and longer each time it was in vain: a peer may drop whoever connects. */
+function fromTimeToTime(reach: Reach): Reconnect {
+  let pause = CONNECT_RETRY_FIRST
+  let found = performance.now()
+  return async (gone, referenced) => {
+    const lasted = performance.now() - found > CONNECT_RETRY_MAX
+    pause = lasted ? CONNECT_RETRY_FIRST : Math.min(2 * pause, CONNECT_RETRY_MAX)
+    await delay(pause, undefined, { signal: gone, ref: referenced() })
+    const end = await reach(gone, true, referenced)
+    found = performance.now()
+    return { ...end, patience: HELLO_MAX }
   }
 }
 
@@ -99,5 +88,12 @@ function admitted(end: End, admission: Admission | undefined): End {
 function takenEnd(descriptor: Descriptor, admission: Admission | undefined): End {
   if (descriptor.fd < 0) throw new TypeError(`address: an open Descriptor, not ${shown(descriptor)} that is closed`)
   const number = descriptor.release()
+  try {
+    if (!isUnixStream(number)) throw new TypeError(`address: a connected UNIX stream socket, not descriptor ${number}`)
+    getpeername(number)
+  } catch (error) {
+    close(number)
+    throw error
+  }
   return admitted({ descriptor: number, credentials: endCredentials(number) }, admission)
 }

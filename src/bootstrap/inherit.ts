@@ -12,6 +12,7 @@ import type { ChannelOptions } from '../channel/options.js'
 import { HandoverError } from '../errors.js'
 import { AF_UNIX, SO_DOMAIN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/constants.js'
 import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
+import { askSender } from '../syscalls/rights.js'
 import { socketpair } from '../syscalls/socket.js'
 import { getsockoptInt } from '../syscalls/sockopt.js'
 import type { Bootstrap } from './registry.js'
@@ -37,12 +38,14 @@ function spawnWithEnd(
   command: string,
   args: readonly string[],
   { stdio = 'inherit', ...options }: SpawnWithChannelOptions,
+  asksSender = false,
 ): { child: ChildProcess; descriptor: number } {
   const streams = typeof stdio === 'string' ? [stdio, stdio, stdio] : [...stdio]
   if (streams.length !== 3)
     throw new RangeError(`stdio: three streams, as the channel is the fourth, not ${streams.length}`)
   const [ours, theirs] = socketpair()
   try {
+    if (asksSender) askSender(ours, true) // before anybody can say hello at the other end
     const child = spawn(command, args, {
       ...options,
       env: { ...(options.env ?? process.env), [CHANNEL_VARIABLE]: String(CHILD_DESCRIPTOR) },
@@ -83,7 +86,7 @@ export function spawnWithChannel(
   options: SpawnWithChannelOptions & ChannelOptions = {},
 ): { child: ChildProcess; channel: Channel } {
   const { willing, ...rest } = options
-  const { child, descriptor } = spawnWithEnd(command, args, rest)
+  const { child, descriptor } = spawnWithEnd(command, args, rest, true)
   const credentials = { ...endCredentials(descriptor), pid: child.pid ?? 0 }
   const end = { descriptor, credentials, asksSender: true }
   return { child, channel: orKill(child, () => new Channel(end, willing === undefined ? {} : { willing })) }
@@ -157,7 +160,7 @@ export function inherited(options: ChannelOptions = {}): Channel {
   return new Channel({ descriptor, credentials: endCredentials(descriptor) }, options)
 }
 
-function isUnixStream(descriptor: number): boolean {
+export function isUnixStream(descriptor: number): boolean {
   try {
     if (getsockoptInt(descriptor, SOL_SOCKET, SO_TYPE) !== SOCK_STREAM) return false
     // macOS has no SO_DOMAIN: there the hello alone tells a stranger.

@@ -9,10 +9,11 @@ import { endCredentials } from '../channel/end.js'
 import type { ChannelOptions } from '../channel/options.js'
 import { onStop, type StopOptions } from '../channel/stop.js'
 import { HandoverError } from '../errors.js'
-import { CONNECT_TIMEOUT } from '../limits.js'
 import { socketForIpc, socketFromIpc } from '../runtime/node-ipc.js'
 import { close } from '../syscalls/descriptor.js'
+import { askSender } from '../syscalls/rights.js'
 import { socketpair } from '../syscalls/socket.js'
+import { openWithin } from './opening.js'
 
 /** One of the two ends of Node's IPC: a forked child, or `process` in it. */
 export type IpcEnd = Pick<ChildProcess | NodeJS.Process, 'on' | 'off' | 'send' | 'connected'>
@@ -31,20 +32,22 @@ const isWord = (message: unknown): message is Word => typeof (message as Partial
  * @throws {HandoverError} ERR_HANDOVER_TIMED_OUT: the other side does not call this; _PEER_GONE
  * @throws {TypeError} no IPC is open there
  */
-export function channelOverIpc(
+export async function channelOverIpc(
   end: ChildProcess | NodeJS.Process,
   options: ChannelOptions & StopOptions = {},
 ): Promise<Channel> {
   if (typeof end?.send !== 'function' || !end.connected) {
     throw new TypeError(`end: a child made by fork(), or process in such a child, with its IPC open, not ${shown(end)}`)
   }
-  return end === process ? fetch(end, options) : give(end as ChildProcess, options)
+  return openWithin(options, async (stop) =>
+    end === process ? fetch(end, options, stop) : give(end as ChildProcess, options, stop),
+  )
 }
 
 /** Waits for what the other side says; `settle` ends the waiting. */
 function conversation<Made>(
   end: ChildProcess | NodeJS.Process,
-  { timeout = CONNECT_TIMEOUT, signal }: StopOptions,
+  signal: AbortSignal,
   heard: (word: Word, handle: unknown, settle: (made: Made) => void) => void,
 ): Promise<Made> {
   const emitter = end as NodeJS.EventEmitter
@@ -65,12 +68,16 @@ function conversation<Made>(
       reject(error)
     }
     const gone = (): void => failed(new HandoverError('ERR_HANDOVER_PEER_GONE', 'the IPC was closed'))
-    const stop = onStop({ timeout, ...(signal && { signal }) }, failed)
+    let stop = (): void => {}
+    let over = false
     const finish = (): void => {
+      over = true
       stop()
       emitter.off('message', onMessage)
       emitter.off('disconnect', gone)
     }
+    stop = onStop({ signal }, failed)
+    if (over) return
     emitter.on('message', onMessage)
     emitter.on('disconnect', gone)
     say(end, { handover: 'ready' })
@@ -85,13 +92,14 @@ function say(end: ChildProcess | NodeJS.Process, word: Word, handle?: Parameters
  * The parent makes the pair, once the child listens: before, the child's program could mistake the word for its own. It
  * says hello once the child has its end: before, Node there could read the hello.
  */
-async function give(child: ChildProcess, options: ChannelOptions & StopOptions): Promise<Channel> {
+async function give(child: ChildProcess, options: ChannelOptions, stop: AbortSignal): Promise<Channel> {
   let ours = -1
   try {
-    const descriptor = await conversation<number>(child, options, (word, _, settle) => {
+    const descriptor = await conversation<number>(child, stop, (word, _, settle) => {
       if (word.handover === 'ready' && ours < 0) {
         const [own, theirs] = socketpair()
         ours = own
+        askSender(own, true) // before anybody can say hello at the other end
         const carrier = socketForIpc(theirs)
         child.send({ handover: 'channel' } satisfies Word, carrier, () => carrier.destroy())
       }
@@ -99,19 +107,18 @@ async function give(child: ChildProcess, options: ChannelOptions & StopOptions):
     })
     ours = -1
     const credentials = { ...endCredentials(descriptor), pid: child.pid ?? 0 }
-    return await new Channel({ descriptor, credentials, asksSender: true }, options).opened
+    return new Channel({ descriptor, credentials, asksSender: true }, options)
   } finally {
     if (ours >= 0) close(ours)
   }
 }
 
-async function fetch(end: NodeJS.Process, options: ChannelOptions & StopOptions): Promise<Channel> {
-  const channel = await conversation<Channel>(end, options, (word, handle, settle) => {
+function fetch(end: NodeJS.Process, options: ChannelOptions, stop: AbortSignal): Promise<Channel> {
+  return conversation<Channel>(end, stop, (word, handle, settle) => {
     if (word.handover === 'ready') return say(end, { handover: 'ready' }) // ours may have come too early
     if (word.handover !== 'channel') return
     const descriptor = socketFromIpc(handle)
     say(end, { handover: 'taken' })
     settle(new Channel({ descriptor, credentials: endCredentials(descriptor) }, options))
   })
-  return channel.opened
 }

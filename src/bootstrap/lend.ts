@@ -6,9 +6,12 @@
 import { Channel } from '../channel/channel.js'
 import { type End, endCredentials } from '../channel/end.js'
 import type { ChannelOptions } from '../channel/options.js'
-import { HandoverError } from '../errors.js'
+import { HandoverError, SyscallError } from '../errors.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
+import { Descriptor } from '../sendmsg/descriptor.js'
 import { close, dup } from '../syscalls/descriptor.js'
 import { identify, parseIdentity } from '../syscalls/identity.js'
+import { ARRIVED_FIELDS, askSender, recvRights, sendRights } from '../syscalls/rights.js'
 import { socketpair } from '../syscalls/socket.js'
 import { copyOf } from './process.js'
 import type { Bootstrap } from './registry.js'
@@ -28,19 +31,44 @@ export interface Loan {
  * @see pidfd_getfd(2)
  */
 export function lend(options: ChannelOptions = {}): Loan {
-  const [ours, lent] = socketpair()
-  let channel: Channel
-  let address: string
+  const [ours, theirs] = socketpair()
+  let lent: Descriptor
   try {
-    address = `pid:${process.pid}/${lent}/${cookieOf(lent)}`
-    channel = new Channel({ descriptor: ours, credentials: endCredentials(ours), asksSender: true }, options)
+    lent = carrierOf(theirs)
   } catch (error) {
-    close(lent)
+    close(ours)
+    throw error
+  } finally {
+    close(theirs)
+  }
+  try {
+    const address = `pid:${process.pid}/${lent.fd}/${cookieOf(lent.fd)}`
+    askSender(ours, true)
+    const channel = new Channel({ descriptor: ours, credentials: endCredentials(ours), asksSender: true }, options)
+    channel.opened.catch(() => {}).finally(() => lent.close())
+    return { channel, address }
+  } catch (error) {
+    lent.close()
     throw error
   }
-  // As long as it is open here nobody sees the end of the other's: it goes once the other has its own.
-  channel.opened.catch(() => {}).finally(() => close(lent))
-  return { channel, address }
+}
+
+/**
+ * What is lent is a socket in which the end lies: who receives it first has it, and nobody else, however many copy the
+ * socket. And nobody here has the end, so that its end is seen whoever has it. Borrows it.
+ */
+function carrierOf(end: number): Descriptor {
+  const [outside, inside] = socketpair()
+  try {
+    const sent = sendRights(inside, Buffer.of(0), 0, 1, Int32Array.of(end), 0, 1)
+    if (sent < 0) throw new SyscallError(sent, 'sendmsg')
+    return new Descriptor(outside)
+  } catch (error) {
+    close(outside)
+    throw error
+  } finally {
+    close(inside)
+  }
 }
 
 function cookieOf(descriptor: number): string {
@@ -52,7 +80,7 @@ export const pid: Bootstrap = {
   scheme: 'pid',
   connect(place) {
     const [, process, number, cookie] = /^(\d{1,10})\/(\d{1,9})\/(\d{1,20})$/.exec(place) ?? []
-    if (cookie === undefined) {
+    if (cookie === undefined || !(Number(process) > 0 && Number(process) <= 0x7fffffff)) {
       throw new TypeError(`address: pid:PROCESS/DESCRIPTOR/SOCKET as lend() told it, not "pid:${place}"`)
     }
     return fetched(Number(process), Number(number), cookie)
@@ -69,7 +97,21 @@ function fetched(pid: number, number: number, cookie: string): End {
     const { code } = error as { code?: string }
     throw code === 'EBADF' || code === 'ESRCH' ? gone('is lent no more', error) : error
   }
-  if (cookieOf(descriptor) === cookie) return { descriptor, credentials: endCredentials(descriptor) }
-  close(descriptor)
-  throw gone('is lent no more: the number leads elsewhere')
+  try {
+    if (cookieOf(descriptor) !== cookie) throw gone('is lent no more: the number leads elsewhere')
+    const end = received(descriptor)
+    if (end === null) throw gone('is lent no more: somebody has fetched it')
+    return { descriptor: end, credentials: endCredentials(end) }
+  } finally {
+    close(descriptor)
+  }
+}
+
+/** What lies in a lent socket; null if nothing does any more. Borrows it. */
+function received(carrier: number): number | null {
+  const descriptors = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
+  const arrived = new Int32Array(ARRIVED_FIELDS)
+  const count = recvRights(carrier, Buffer.alloc(1), 0, 1, descriptors, arrived)
+  if (count < 0) throw new SyscallError(count, 'recvmsg')
+  return arrived[0] === 1 ? (descriptors[0] as number) : null
 }

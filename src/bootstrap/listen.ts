@@ -77,8 +77,8 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   /** The next channel; null once this is closed. Gives it. */
   accept(): Promise<Channel | null> {
     const channel = this.#untaken.shift()
-    if (channel !== undefined || this.#closed) return Promise.resolve(channel ?? null)
     this.#watch()
+    if (channel !== undefined || this.#closed) return Promise.resolve(channel ?? null)
     return new Promise((resolve) => this.#takers.push(resolve))
   }
 
@@ -111,6 +111,7 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   }
 
   #called(caller: Caller): void {
+    if (this.#closed) return caller.refuse()
     const { credentials } = caller
     const reason = stranger(credentials, this.#options.admit, [])
     if (reason !== null) {
@@ -141,6 +142,7 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   }
 
   #opened(channel: Channel): void {
+    this.#ungreeted.delete(channel)
     if (this.#closed) return channel.close()
     if (this.listenerCount('channel') > 0) guarded(() => this.emit('channel', channel))
     else if (this.#takers.length > 0) this.#takers.shift()?.(channel)

@@ -63,11 +63,21 @@ const bootstraps = new Map<string, Bootstrap>()
  * @throws {TypeError} it is no bootstrap, or its scheme is taken
  */
 export function registerBootstrap(bootstrap: Bootstrap): void {
+  if (typeof bootstrap !== 'object' || bootstrap === null)
+    throw new TypeError(`bootstrap: an object, not ${shown(bootstrap)}`)
   const { scheme } = bootstrap
   if (typeof scheme !== 'string' || !/^[a-z]+$/.test(scheme)) {
     throw new TypeError(`bootstrap.scheme: lower-case letters, not ${shown(scheme)}`)
   }
   if (bootstraps.has(scheme)) throw new TypeError(`bootstrap.scheme: ${shown(scheme)} is registered already`)
+  for (const member of ['connect', 'listen', 'retries'] as const) {
+    const value = bootstrap[member]
+    if (value !== undefined && typeof value !== 'function') {
+      throw new TypeError(`bootstrap.${member}: a function, not ${shown(value)}`)
+    }
+  }
+  if (!bootstrap.connect && !bootstrap.listen)
+    throw new TypeError('bootstrap.connect, bootstrap.listen: one of them at least')
   bootstraps.set(scheme, bootstrap)
 }
 

@@ -1,9 +1,9 @@
 /** Channels by a name: a path, an abstract name (`@name`), or one the kernel picks (`@`; both Linux). */
-import { chownSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { End } from '../channel/end.js'
 import { endCredentials } from '../channel/end.js'
 import { SyscallError } from '../errors.js'
-import { ACCEPT_BATCH_MAX, ACCEPT_RETRY, BACKLOG_DEFAULT } from '../limits.js'
+import { ACCEPT_BATCH_MAX, ACCEPT_RETRY, BACKLOG_DEFAULT, SOCKET_PATH_MAX } from '../limits.js'
 import { bind } from '../syscalls/bind.js'
 import { connect } from '../syscalls/connect.js'
 import { AF_UNIX } from '../syscalls/constants.js'
@@ -40,14 +40,14 @@ function connectTo(path: string): End {
 }
 
 function bound(path: string, { mode, owner, backlog = BACKLOG_DEFAULT }: BootstrapListenOptions): ListeningPort {
-  const port = ListeningPort.open({ path, mode, backlog })
-  try {
-    if (owner !== undefined && !path.startsWith('\0')) chownSync(path, owner.uid, owner.gid)
-    return port
-  } catch (error) {
-    port.close()
-    throw error
-  }
+  return ListeningPort.open({ path: whole(path), mode, backlog, ...(owner && { owner }) })
+}
+
+/** Others may have another working directory, and so may this process later; unless only the short form fits. */
+function whole(path: string): string {
+  if (path.startsWith('\0')) return path
+  const absolute = resolve(path)
+  return Buffer.byteLength(absolute) > SOCKET_PATH_MAX ? path : absolute
 }
 
 /** An address of no bytes lets the kernel pick a free abstract name. */

@@ -8,7 +8,7 @@ import { close } from '../syscalls/descriptor.js'
 import type { Hello } from '../wire/hello.js'
 import { guarded } from './deliveries.js'
 import { type End, identityStart, pidfdOf } from './end.js'
-import { closedHere, peerGone, saidNothing, takesNothing, unanswered, warnRefused } from './endings.js'
+import { closedHere, isHopeless, peerGone, saidNothing, takesNothing, unanswered, warnRefused } from './endings.js'
 import { Link } from './link.js'
 import { OffersReceived } from './offers-received.js'
 import { OffersSent } from './offers-sent.js'
@@ -267,9 +267,9 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#received.lost()
     this.#sent.lost(this.#closed ? closedHere() : peerGone(error))
     if (this.#closed) return this.#received.end()
-    if (this.#reconnect === undefined) return this.#finish(error, error ?? peerGone(null))
+    if (this.#reconnect === undefined || isHopeless(error)) return this.#finish(error, error ?? peerGone(null))
     this.#tell('disconnected', error)
-    this.#reconnect(this.#stopped.signal).then(
+    this.#reconnect(this.#stopped.signal, () => this.#referenced).then(
       (end) => this.#reattach(end),
       (reason) => this.#finish(reason, reason),
     )

@@ -46,3 +46,10 @@ const LOSSES: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 export function isLoss({ code }: SyscallError): boolean {
   return LOSSES.has(code)
 }
+
+/** What looking for the peer again does not heal: somebody else is there, or another release. */
+const HOPELESS: ReadonlySet<string> = new Set(['ERR_HANDOVER_VERSION', 'ERR_HANDOVER_BAD_FRAME'])
+
+export function isHopeless(error: Error | null): boolean {
+  return HOPELESS.has((error as { code?: string } | null)?.code ?? '')
+}

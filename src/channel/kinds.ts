@@ -58,9 +58,10 @@ let lastFirst: readonly ThingKind[] = []
  * @throws {TypeError} it is no kind, or its name is taken
  */
 export function registerKind<Thing>(kind: ThingKind<Thing>): void {
-  const { name, is, release, adopt } = kind
+  if (typeof kind !== 'object' || kind === null) throw new TypeError(`kind: an object, not ${shown(kind)}`)
+  const { name, is, release, adopt, share } = kind
   if (typeof name !== 'string' || name === '') throw new TypeError(`kind.name: a text, not ${shown(name)}`)
-  for (const [member, value] of Object.entries({ is, release, adopt })) {
+  for (const [member, value] of Object.entries({ is, release, adopt, ...(share !== undefined && { share }) })) {
     if (typeof value !== 'function') throw new TypeError(`kind.${member}: a function, not ${shown(value)}`)
   }
   if (kinds.has(name)) throw new TypeError(`kind.name: ${shown(name)} is registered already`)

@@ -3,7 +3,7 @@ import { SHUT_RD } from '../syscalls/constants.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
 import { pollReadable } from '../syscalls/poll.js'
 import { askSender } from '../syscalls/rights.js'
-import { shutdown } from '../syscalls/socket.js'
+import { hangUp, shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
@@ -285,6 +285,7 @@ export class Link {
     const told = this.#ending === null ? error : this.#ending.error
     this.#sender.stop()
     this.#watcher.close()
+    hangUp(this.#socket)
     close(this.#socket)
     this.#inbox.discard()
     this.#outbox.abandon()

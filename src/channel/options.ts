@@ -55,5 +55,8 @@ export interface OfferView {
 /** Whether an offer is welcome; a text is the reason why not. */
 export type Willing = (offer: OfferView) => boolean | string
 
-/** How a channel comes to a new end after the old one was lost; rejects when it is given up. */
-export type Reconnect = (signal: AbortSignal) => Promise<End>
+/**
+ * How a channel comes to a new end after the old one was lost; rejects when it is given up. Waits only as long as the
+ * channel is to keep the process alive.
+ */
+export type Reconnect = (signal: AbortSignal, referenced: () => boolean) => Promise<End>

@@ -1,4 +1,4 @@
-import { AF_UNIX, SOCK_STREAM } from './constants.js'
+import { AF_UNIX, SHUT_RDWR, SOCK_STREAM } from './constants.js'
 import { kernel } from './kernel.js'
 import { type Called, checked } from './result.js'
 
@@ -34,4 +34,9 @@ export function socketpair(
  */
 export function shutdown(descriptor: number, how: number, called: Called = shutdown): void {
   checked(kernel.shutdown(descriptor, how), 'shutdown', undefined, called)
+}
+
+/** Ends a connection for every copy of the descriptor, if it is not over already: others may have one. Borrows it. */
+export function hangUp(descriptor: number): void {
+  kernel.shutdown(descriptor, SHUT_RDWR)
 }

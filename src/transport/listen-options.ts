@@ -39,6 +39,8 @@ export interface UnixListenOptions {
   path: string
   /** Permission bits of the socket file. Default: what the umask leaves. */
   mode?: number
+  /** Who the socket file shall belong to. Default: this process's user and group. */
+  owner?: { readonly uid: number; readonly gid: number }
   backlog?: number
 }
 
@@ -105,7 +107,7 @@ function openTcpAt(host: string, options: TcpListenOptions): number {
 
 function openPath(options: UnixListenOptions): number {
   return opened(socket(AF_UNIX), (descriptor) => {
-    bindPath(descriptor, options.path, options.mode)
+    bindPath(descriptor, options.path, options.mode, options.owner)
     listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: options.path })
   })
 }

@@ -3,9 +3,9 @@
  * removes it. Whether anybody still has it, the kernel tells without disturbing them. All that looks at a path and then
  * changes it holds the lock of its folder.
  */
-import { chmodSync, statSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, statSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { SyscallError } from '../errors.js'
+import { SyscallError } from '../errors.js'
 import { bind } from '../syscalls/bind.js'
 import { connect } from '../syscalls/connect.js'
 import { AF_UNIX, SOCK_DGRAM } from '../syscalls/constants.js'
@@ -24,13 +24,18 @@ export function inodeOf(path: string): bigint | null {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null
 }
 
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /**
  * Binds a stream socket to a path. A file that a dead owner has left is replaced; what anybody has open never is, nor
  * is any other file. Borrows the descriptor.
  * @param mode  permission bits of the file; default: what the umask leaves
  * @throws {SyscallError} EADDRINUSE, EACCES, ENOENT, …, with the path
  */
-export function bindPath(descriptor: number, path: string, mode?: number): void {
+export function bindPath(descriptor: number, path: string, mode?: number, owner?: Owner): void {
   if (isAbstract(path)) return bind(descriptor, { path })
   lockFolder(dirname(path), () => {
     try {
@@ -42,7 +47,14 @@ export function bindPath(descriptor: number, path: string, mode?: number): void 
     }
   })
   // Until it listens nobody can connect: the mode holds from the first client on.
-  if (mode !== undefined) chmodSync(path, mode)
+  try {
+    if (owner !== undefined) chownSync(path, owner.uid, owner.gid)
+    if (mode !== undefined) chmodSync(path, mode)
+  } catch (error) {
+    unlinkSync(path)
+    const { errno, syscall } = error as NodeJS.ErrnoException
+    throw errno === undefined ? error : new SyscallError(errno, syscall ?? 'chmod', { address: path })
+  }
 }
 
 /**
@@ -74,7 +86,7 @@ function inodeNow(path: string): bigint | null {
  * stream: the kernel says so if that one is open, and that nobody is there if not; the owner sees nothing of it.
  */
 function isStale(path: string): boolean {
-  if (!statSync(path).isSocket()) return false
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false
   const probe = socket(AF_UNIX, SOCK_DGRAM)
   try {
     connect(probe, { path })

@@ -14,13 +14,9 @@ export interface Took {
   things: { kind: string; id: string }[]
 }
 
-/**
- * Starts a keeper whose channel is open; both end with the test.
- * @param before  a program that starts it, with its arguments
- */
-export async function keeper(t: TestContext, before: string[] = []): Promise<Keeper> {
-  const [file, ...args] = [...before, process.execPath, fixture('keeper.mjs')]
-  const { child, channel } = spawn(file as string, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+/** Starts a keeper whose channel is open; both end with the test. */
+export async function keeper(t: TestContext): Promise<Keeper> {
+  const { child, channel } = spawn(process.execPath, [fixture('keeper.mjs')], { stdio: ['pipe', 'pipe', 'pipe'] })
   t.after(() => channel.close())
   const one = watched(t, child)
   await channel.opened.catch((error: Error) => {
