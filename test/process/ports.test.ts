@@ -20,7 +20,10 @@ class Clients {
   readonly #running: Promise<void>[] = []
   #stopped = false
 
-  constructor(where: Where, width = 10) {
+  constructor(t: TestContext, where: Where, width = 10) {
+    t.after(() => {
+      this.#stopped = true
+    })
     const lane = async (): Promise<void> => {
       while (!this.#stopped) {
         await this.#once(where).catch((error) => this.failures.push(String(error)))
@@ -103,7 +106,7 @@ for (const kind of ['TCP', 'UNIX'] as const) {
       t.after(() => server.close())
       const path = 'path' in where ? where.path : null
       const was = path === null ? null : file(path)
-      const clients = new Clients(where)
+      const clients = new Clients(t, where)
       await clients.served(process.pid)
       for (let round = 0; round < 6; round++) {
         const peer = peers[round % 2] as Keeper
@@ -134,7 +137,7 @@ for (const kind of ['TCP', 'UNIX'] as const) {
     const [server, where] = await opened(t, kind, 'server')
     const path = 'path' in where ? where.path : null
     const was = path === null ? null : file(path)
-    const clients = new Clients(where, 20)
+    const clients = new Clients(t, where, 20)
     for (const peer of peers) {
       peer.order({ take: { use: 'accept' } })
       await soon(peer.channel.send('ours', [share(server)]))
@@ -167,7 +170,7 @@ for (const by of ['server', 'port'] as const) {
         await peer.hears('listening')
         const was = file(path)
         assert.equal(was[1], 0o620n)
-        const clients = new Clients({ path }, 5)
+        const clients = new Clients(t, { path }, 5)
         await clients.served(peer.pid)
         peer.order({ give: { keep: shared } })
         const server = await take<net.Server>(peer.channel)
@@ -180,7 +183,7 @@ for (const by of ['server', 'port'] as const) {
         else process.kill(peer.pid, end)
         await soon(peer.ended)
         assert.deepEqual(file(path), was)
-        const later = shared ? new Clients({ path }, 5) : clients
+        const later = shared ? new Clients(t, { path }, 5) : clients
         await later.served(process.pid)
         await later.end()
         assert.deepEqual(file(path), was)

@@ -7,13 +7,9 @@ import type net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { connectionKind } from '../../src/transport/connection.js'
 import { get } from '../support/client.js'
 import { type Command, command } from '../support/command.js'
-import { connection, ended } from '../support/connections.js'
 import { noLeak } from '../support/descriptors.js'
-import { handOver } from '../support/parcels.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { type ChannelPeer, soon, watched } from '../support/peers.js'
 import { freePort } from '../support/programs.js'
@@ -84,6 +80,7 @@ class Client {
   }
 
   destroy(): void {
+    this.#stopped = true
     this.#agent.destroy()
   }
 }
@@ -106,6 +103,7 @@ test('five take-overs in a row: no request fails, and no client ever connects an
   })()
   strangers.catch(() => {})
   t.after(() => {
+    goesOn = false
     for (const client of clients) client.destroy()
   })
   const failures = (): string[] => clients.flatMap((client) => client.failures)
@@ -179,16 +177,4 @@ test('who has taken a connection over waits for its request, and hands it on: ex
   await third.line(/has taken over 1 connections/)
   assert.equal(await ask(), third.child.pid)
   assert.equal(await soon(second.ended, 'the second has nothing left and ends'), 0)
-})
-
-test('connections that are served on by another server are counted as its own', async (t) => {
-  noLeak(t)
-  const { client, socket } = await connection(t)
-  const server = http.createServer((_, response) => response.end('yes'))
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  t.after(() => server.close())
-  server.emit('connection', ended(t, (await handOver(connectionKind, socket)) as net.Socket))
-  client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
-  await once(client, 'data')
-  assert.equal(await promisify(server.getConnections.bind(server))(), 1)
 })
