@@ -19,8 +19,8 @@ const CLIENTS = fileURLToPath(new URL('move-clients.mjs', import.meta.url))
 const NODE = 'child.send(socket)'
 const { spawn } = await import(pathToFileURL(built('index.js')).href)
 
-/** Sends are made in groups, each when the one before it is settled: as programs do that wait for what they send. */
-const GROUP = 1024
+/** Sockets on their way at a time: as many as a program lets go before it waits for the first. */
+const ON_THEIR_WAY = 1024
 
 /** @param batch  sockets in one send */
 async function channelSender(name, batch) {
@@ -31,12 +31,10 @@ async function channelSender(name, batch) {
   return {
     name,
     async move(sockets, message = {}) {
-      let sends = []
+      const sends = []
       for (let first = 0; first < sockets.length; first += batch) {
         sends.push(channel.send(message, sockets.slice(first, first + batch)))
-        if (sends.length * batch < GROUP) continue
-        await Promise.all(sends)
-        sends = []
+        if (sends.length * batch >= ON_THEIR_WAY) await sends.shift()
       }
       await Promise.all(sends)
     },
@@ -173,7 +171,7 @@ if (argv[1] === fileURLToPath(import.meta.url)) {
   const times = Object.fromEntries(senders.map(({ name }) => [name, []]))
   const C = 'C, one per message: descriptors alone, no claims'
   rates[C] = []
-  for (const sender of senders) await rateOf(sender, source, count) // warm up
+  for (let warm = 0; warm < 4; warm++) for (const sender of senders) await rateOf(sender, source, count)
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const sender of rotated(senders, round)) rates[sender.name].push(await rateOf(sender, source, count))
     for (const sender of rotated(senders, round)) {

@@ -4,7 +4,7 @@
 //     node examples/take-over.mjs 8080 /tmp/take-over.sock     (and once more, in another terminal)
 import { once } from 'node:events'
 import http from 'node:http'
-import { connect, listen, movableConnections } from 'handover'
+import { connect, listen, movableConnections, serveConnection } from 'handover'
 
 const [port = '8080', name = '/tmp/take-over.sock'] = process.argv.slice(2)
 
@@ -24,7 +24,7 @@ async function takeOver() {
 async function takeConnections(predecessor, server) {
   let count = 0
   for await (const { things } of predecessor) {
-    for (const socket of things) server.emit('connection', socket)
+    for (const socket of things) serveConnection(server, socket)
     count += things.length
   }
   console.log(`${process.pid} has taken over ${count} connections`)

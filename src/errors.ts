@@ -206,8 +206,7 @@ const HANDOVER = {
   ERR_HANDOVER_NO_ADDON:
     'Build it with `npm run build:native` in a checkout, or install a release that ships your platform.',
   ERR_HANDOVER_NO_CHANNEL: 'Start this program with `handover run`, or from a supervisor of yours.',
-  ERR_HANDOVER_BAD_CHANNEL:
-    'The number or address must lead to a UNIX stream socket that nobody has taken yet.',
+  ERR_HANDOVER_BAD_CHANNEL: 'The number or address must lead to a UNIX stream socket that nobody has taken yet.',
   ERR_HANDOVER_BAD_FRAME: 'The peer does not speak this protocol, or its stream was read by someone else.',
   ERR_HANDOVER_VERSION: 'Run releases of handover on both sides that share a protocol version.',
   ERR_HANDOVER_DESCRIPTORS_MISSING: 'Descriptors were announced that did not come: nobody else may read the channel.',

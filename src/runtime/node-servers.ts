@@ -1,8 +1,12 @@
-/** What Node's servers keep to themselves: see node-internals.ts, and `_pipeName`, which `address()` tells. */
+/**
+ * What Node's servers keep to themselves: see node-internals.ts, `_pipeName`, which `address()` tells, and `_connections`,
+ * which every socket that has the server in `_server` counts down when it closes.
+ */
 import net from 'node:net'
 import { stopHttpTimer } from './node-http.js'
 
 interface Inside extends net.Server {
+  _connections: number
   _handle: { readonly fd?: number; close(callback?: () => void): void } | null
   _pipeName?: string
 }
@@ -41,4 +45,11 @@ export function closePort(server: net.Server): void {
   if (inside(server)._handle === null) return
   server.once('close', () => stopHttpTimer(server))
   net.Server.prototype.close.call(server) // that of http would end connections between two requests
+}
+
+/** Makes a connection one of a server's own, as if it had come to its port: counted, waited for, and announced. */
+export function joinServer(server: net.Server, socket: net.Socket): void {
+  inside(server)._connections += 1
+  Object.assign(socket, { server, _server: server })
+  server.emit('connection', socket)
 }
