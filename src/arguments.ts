@@ -30,3 +30,18 @@ export function wholeNumber(name: string, value: unknown, least: number, most = 
   if (typeof value !== 'number') throw new TypeError(`${wanted}, not ${shown(value)}`)
   throw new RangeError(`${wanted}, not ${value}`)
 }
+
+/** @throws {TypeError} options are no object, or have a name that is not known */
+export function checkOptions(options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options: an object, not ${shown(options)}`)
+  const unknown = Object.keys(options).find((name) => !known.includes(name))
+  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${known.join(', ')}`)
+}
+
+/** Text of somebody else's as it may stand in a log: at most 200 characters, and none that a terminal obeys. */
+export function printable(text: string): string {
+  const escaped = JSON.stringify(text.slice(0, 200))
+    .slice(1, -1)
+    .replace(/\\(["\\])/g, '$1')
+  return text.length > 200 ? `${escaped}…` : escaped
+}

@@ -25,7 +25,7 @@ const SYSTEM: Record<string, Row> = {
   },
   EADDRINUSE: { hint: 'Another program holds this address: stop it or choose another port.', disposition: 'close' },
   'EADDRINUSE path': {
-    hint: 'The path exists: another program serves it, or it is left over and can be unlinked.',
+    hint: 'Another program has this name, or what is there is no socket that was left over: choose another.',
     disposition: 'close',
   },
   EADDRNOTAVAIL: { hint: 'No interface of this machine has this address: check the host.', disposition: 'close' },
@@ -205,7 +205,7 @@ export const systemHints: readonly [key: string, hint: string][] = Object.entrie
 const HANDOVER = {
   ERR_HANDOVER_NO_ADDON:
     'Build it with `npm run build:native` in a checkout, or install a release that ships your platform.',
-  ERR_HANDOVER_NO_CHANNEL: 'Start this program with `handover run`, or from a supervisor of yours.',
+  ERR_HANDOVER_NO_CHANNEL: 'Start this program with spawn() or `handover run`, which set HANDOVER_CHANNEL.',
   ERR_HANDOVER_BAD_CHANNEL: 'The number or address must lead to a UNIX stream socket that nobody has taken yet.',
   ERR_HANDOVER_BAD_FRAME: 'The peer does not speak this protocol, or its stream was read by someone else.',
   ERR_HANDOVER_VERSION: 'Run releases of handover on both sides that share a protocol version.',
@@ -214,11 +214,12 @@ const HANDOVER = {
   ERR_HANDOVER_OUTBOX_FULL: 'The peer does not read: wait for it to drain, or close the channel.',
   ERR_HANDOVER_CLOSED: 'The channel is closed: establish a new one.',
   ERR_HANDOVER_NO_ANSWER: 'The master did not answer in time: its event loop is blocked, or it is gone.',
-  ERR_HANDOVER_NO_HELLO: 'Something else than handover listens there, or its event loop is stuck.',
+  ERR_HANDOVER_NO_HELLO:
+    'It may not let this user in (its own log says so), be no program that takes a channel, be ending, or be stuck.',
   ERR_HANDOVER_REFUSED: 'The peer does not take it, and it is still yours: keep it, or offer it to somebody else.',
   ERR_HANDOVER_RETURNED: 'The peer gave it back untouched, and it is still yours: offer it again, or to somebody else.',
   ERR_HANDOVER_PEER_GONE: 'The peer ended before it took it, and it is still yours: offer it to somebody else.',
-  ERR_HANDOVER_TIMED_OUT: 'The peer is slow or stuck: what was offered is still yours.',
+  ERR_HANDOVER_TIMED_OUT: 'Look at what the other side is doing; what was offered is still yours.',
   ERR_HANDOVER_NOT_MOVABLE: 'It stays where it is: the message says why, and what to do instead.',
   ERR_HANDOVER_IDENTITY: 'The descriptor is not the one that was announced, and was closed: do not trust the sender.',
   ERR_HANDOVER_STRANGER: 'Let this user in with the option `admit`, or run both sides as the same user.',

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeNumber } from '../arguments.js'
 import { Channel } from '../channel/channel.js'
 import { type End, endCredentials } from '../channel/end.js'
 import type { ChannelOptions, Reconnect } from '../channel/options.js'
@@ -38,27 +38,53 @@ const ROOT = [0]
  */
 export async function connect(address: string | Descriptor, options: ConnectOptions = {}): Promise<Channel> {
   const { timeout = CONNECT_TIMEOUT, signal, retry = false, reconnect = false, admit } = options
+  checkOptions(options, OPTIONS)
   checkAdmission(admit)
   wholeNumber('timeout', timeout, 0, 0x7fffffff)
   const given = { timeout, ...(signal && { signal }) }
-  if (address instanceof Descriptor) return openWithin(given, () => new Channel(takenEnd(address, admit), options))
+  let failed: Error | null = null
+  const late = (): string =>
+    failed === null ? 'the other side did not say hello' : `nobody listened there (${failed.message})`
+  if (address instanceof Descriptor) {
+    const end = takenEnd(address, admit)
+    return trusted(await openWithin(given, () => new Channel(end, options), late), end, admit)
+  }
   const { bootstrap, place } = bootstrapOf(address, 'connect')
   const reach: Reach = async (stop, patiently, referenced) => {
     for (let pause = CONNECT_RETRY_FIRST; ; pause = Math.min(2 * pause, CONNECT_RETRY_MAX)) {
       stop.throwIfAborted()
       try {
-        return admitted(await bootstrap.connect(place, { signal: stop }), admit)
+        const end = admitted(await bootstrap.connect(place, { signal: stop }), admit)
+        failed = null
+        return end
       } catch (error) {
+        failed = error as Error
         const busy = (error as { code?: string }).code === 'EAGAIN' // its queue is full of others who connect
         if (!(patiently || busy) || bootstrap.retries?.(error) !== true) throw error
         await delay(pause, undefined, { signal: stop, ref: referenced() }).catch(() => stop.throwIfAborted())
       }
     }
   }
-  return openWithin(given, async (stop) => {
-    const end = await reach(stop, retry, () => true)
-    return new Channel(end, options, reconnect ? fromTimeToTime(reach) : undefined)
-  })
+  let end: End | null = null
+  const channel = await openWithin(
+    given,
+    async (stop) => {
+      end = await reach(stop, retry, () => true)
+      return new Channel(end, options, reconnect ? fromTimeToTime(reach) : undefined)
+    },
+    late,
+  )
+  return trusted(channel, end, admit)
+}
+
+const OPTIONS = ['timeout', 'signal', 'retry', 'reconnect', 'admit', 'willing'] as const
+
+/** Of a pair only its hello tells who is there: nobody has had the channel yet. */
+function trusted(channel: Channel, end: End | null, admission: Admission | undefined): Channel {
+  const reason = end?.asksSender && channel.peer !== null ? stranger(channel.peer, admission, ROOT) : null
+  if (reason === null) return channel
+  channel.close()
+  throw new HandoverError('ERR_HANDOVER_STRANGER', `at the other end, ${reason}`)
 }
 
 type Reach = (stop: AbortSignal, patiently: boolean, referenced: () => boolean) => Promise<End>
@@ -95,5 +121,7 @@ function takenEnd(descriptor: Descriptor, admission: Admission | undefined): End
     close(number)
     throw error
   }
-  return admitted({ descriptor: number, credentials: endCredentials(number) }, admission)
+  const credentials = endCredentials(number)
+  // The kernel names whoever made a pair, at both of its ends: that was this process.
+  return admitted({ descriptor: number, credentials, asksSender: credentials.pid === process.pid }, admission)
 }

@@ -39,8 +39,10 @@ export async function channelOverIpc(
   if (typeof end?.send !== 'function' || !end.connected) {
     throw new TypeError(`end: a child made by fork(), or process in such a child, with its IPC open, not ${shown(end)}`)
   }
-  return openWithin(options, async (stop) =>
-    end === process ? fetch(end, options, stop) : give(end as ChildProcess, options, stop),
+  return openWithin(
+    options,
+    async (stop) => (end === process ? fetch(end, options, stop) : give(end as ChildProcess, options, stop)),
+    () => 'the other side did not call channelOverIpc',
   )
 }
 

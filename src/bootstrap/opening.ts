@@ -5,15 +5,17 @@ import { CONNECT_TIMEOUT } from '../limits.js'
 /**
  * Does what leads to an open channel within its time: `make` gets a signal that ends it, and the channel it makes is
  * closed if it does not open by then.
+ * @param late  what did not come about in time
  * @throws what `make` throws; the reason of the signal; ERR_HANDOVER_TIMED_OUT
  */
 export async function openWithin(
   { timeout = CONNECT_TIMEOUT, signal }: StopOptions,
   make: (stop: AbortSignal) => Channel | Promise<Channel>,
+  late: () => string,
 ): Promise<Channel> {
   const controller = new AbortController()
   const stop = controller.signal
-  const unlisten = onStop({ timeout, ...(signal && { signal }) }, (reason) => controller.abort(reason))
+  const unlisten = onStop({ timeout, ...(signal && { signal }) }, (reason) => controller.abort(reason), late)
   try {
     const channel = await make(stop)
     const aborted = (): void => channel.close()

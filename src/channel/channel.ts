@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
+import { checkOptions } from '../arguments.js'
 import type { HandoverError } from '../errors.js'
-import { FLUSH_TIMEOUT } from '../limits.js'
 import { reasonOf } from '../sendmsg/abort.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
@@ -8,20 +8,30 @@ import { close } from '../syscalls/descriptor.js'
 import type { Hello } from '../wire/hello.js'
 import { guarded } from './deliveries.js'
 import { type End, identityStart, pidfdOf } from './end.js'
-import { closedHere, isHopeless, peerGone, saidNothing, takesNothing, unanswered, warnRefused } from './endings.js'
+import {
+  closedBeforeHello,
+  closedHere,
+  isHopeless,
+  peerGone,
+  saidNothing,
+  takesNothing,
+  unanswered,
+  warnRefused,
+} from './endings.js'
 import { Link } from './link.js'
 import { OffersReceived } from './offers-received.js'
 import { OffersSent } from './offers-sent.js'
-import type {
-  ChannelEvents,
-  ChannelOptions,
-  Delivery,
-  Peer,
-  ReceiveOptions,
-  Reconnect,
-  SendOptions,
+import {
+  type ChannelEvents,
+  type ChannelOptions,
+  type Delivery,
+  type Peer,
+  RECEIVE_OPTIONS,
+  type ReceiveOptions,
+  type Reconnect,
+  type SendOptions,
 } from './options.js'
-import { pack } from './packing.js'
+import { sendOver } from './send-over.js'
 import { onStop } from './stop.js'
 import { unpack } from './unpacking.js'
 
@@ -71,7 +81,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   }
 
   /**
-   * A pidfd of the peer, to wait for its end or to signal it and nobody else (Linux). Gives it.
+   * A pidfd of the peer, to wait for its end or to signal it (Linux). Gives it. Where the channel is a pair (spawned,
+   * lent, over IPC) it is that of the pid that said hello, which another process may have by now.
    * @returns null where the system or the channel has none
    * @throws {SyscallError} ESRCH: it has ended; EMFILE
    */
@@ -118,27 +129,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
    * @throws {TypeError | RangeError} a wrong argument
    */
   send(message: unknown, things: readonly unknown[] = [], options: SendOptions = {}): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { flushTimeout = FLUSH_TIMEOUT, signal } = options
-      if (signal?.aborted) throw reasonOf(signal)
-      let stop = (): void => {}
-      const place = this.#sent.place(
-        () => {
-          stop()
-          resolve()
-        },
-        (error) => {
-          stop()
-          reject(error)
-        },
-      )
-      try {
-        stop = onStop(options, place.withdraw)
-        place.fill(pack(things, { flushTimeout }, this.#own), message)
-      } catch (error) {
-        place.failed(error)
-      }
-    })
+    return sendOver(this.#sent, this.#own, message, things, options)
   }
 
   /**
@@ -146,8 +137,11 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
    * @returns null at the end of the channel
    * @throws the error that ended the channel, once; the signal's reason; what a kind says if it cannot make a thing
    */
-  receive(options: ReceiveOptions = {}): Promise<Delivery | null> {
+  receive<Message = unknown, Things extends readonly unknown[] = unknown[]>(
+    options: ReceiveOptions = {},
+  ): Promise<Delivery<Message, Things> | null> {
     return new Promise((resolve, reject) => {
+      checkOptions(options, RECEIVE_OPTIONS)
       if (this.#closed) return resolve(this.#lastWord(reject))
       if (options.signal?.aborted) throw reasonOf(options.signal)
       let forget = (): boolean => false
@@ -158,7 +152,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
         given: (offer, descriptors) => {
           stop()
           try {
-            resolve(unpack(offer, descriptors))
+            resolve(unpack(offer, descriptors) as unknown as Delivery<Message, Things>)
           } catch (error) {
             reject(error)
           }
@@ -258,7 +252,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   }
 
   #tooSilent({ patience }: End): void {
-    this.#link?.fail(saidNothing(patience))
+    this.#link?.close(saidNothing(patience))
   }
 
   /** The link is gone. What it had settles; what waits here waits for the next one, if there is to be one. */
@@ -292,7 +286,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#stopped.abort()
     this.#sent.end(untold)
     this.#received.end()
-    this.#opening?.failed(untold)
+    this.#opening?.failed(this.#peer === null && error === null ? closedBeforeHello() : untold)
     process.nextTick(() => this.emit('close', error))
   }
 }

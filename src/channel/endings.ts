@@ -12,6 +12,11 @@ export function peerGone(cause: Error | null): HandoverError {
   return new HandoverError('ERR_HANDOVER_PEER_GONE', 'the peer ended before it took what was offered', { cause })
 }
 
+/** Why a channel did not open, whose end had nothing more to say. */
+export function closedBeforeHello(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_NO_HELLO', 'the other side closed the connection before it said hello')
+}
+
 export function saidNothing(milliseconds: number | undefined): HandoverError {
   return new HandoverError('ERR_HANDOVER_NO_HELLO', `the peer said nothing within ${milliseconds} ms`)
 }
@@ -36,8 +41,8 @@ export function linkClosed(): HandoverError {
   return new HandoverError('ERR_HANDOVER_CLOSED', 'the channel is closed')
 }
 
-export function outboxFull(): HandoverError {
-  return new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the peer does not read what it is answered')
+export function outboxFull(bytes: number): HandoverError {
+  return new HandoverError('ERR_HANDOVER_OUTBOX_FULL', `${bytes} bytes wait for a peer that does not read`)
 }
 
 /** How a socket pair ends when the peer dies with unread data: the same to us as an orderly end. */

@@ -28,6 +28,8 @@ export interface Parcel {
 export interface Arrived {
   /** As many as were sent, each the one that was announced. Whoever is given them owns them. */
   readonly descriptors: readonly number[]
+  /** Who each is, as `identify` tells; compared already. */
+  readonly ids?: readonly string[]
   readonly details: unknown
   /** Bytes to be delivered before any that are read from the descriptor; may be empty. */
   readonly bytes: Buffer
@@ -46,6 +48,13 @@ export interface ThingKind<Thing = unknown> {
   release(thing: Thing, options: ReleaseOptions): Parcel | Promise<Parcel>
   /** The same where the sender goes on using its own. Left out where two users would be in each other's way. */
   share?(thing: Thing): Parcel
+  /** What must be there before things can be made at once; an offer with this kind is claimed when it is. */
+  prepare?(): void | Promise<void>
+  /**
+   * Why no thing can be made of what arrived; null if one can. Asked before the claim: what it objects to goes back to
+   * its sender. Borrows the descriptors.
+   */
+  objection?(arrived: Arrived): string | null
   /** Makes the same kind of thing. Takes the descriptors: closes them if it throws. */
   adopt(arrived: Arrived): Thing | Promise<Thing>
 }
@@ -59,10 +68,12 @@ let lastFirst: readonly ThingKind[] = []
  */
 export function registerKind<Thing>(kind: ThingKind<Thing>): void {
   if (typeof kind !== 'object' || kind === null) throw new TypeError(`kind: an object, not ${shown(kind)}`)
-  const { name, is, release, adopt, share } = kind
+  const { name, is, release, adopt, share, prepare, objection } = kind
   if (typeof name !== 'string' || name === '') throw new TypeError(`kind.name: a text, not ${shown(name)}`)
-  for (const [member, value] of Object.entries({ is, release, adopt, ...(share !== undefined && { share }) })) {
-    if (typeof value !== 'function') throw new TypeError(`kind.${member}: a function, not ${shown(value)}`)
+  for (const [member, value] of Object.entries({ is, release, adopt, share, prepare, objection })) {
+    const needed = member === 'is' || member === 'release' || member === 'adopt'
+    if (typeof value !== 'function' && (needed || value !== undefined))
+      throw new TypeError(`kind.${member}: a function, not ${shown(value)}`)
   }
   if (kinds.has(name)) throw new TypeError(`kind.name: ${shown(name)} is registered already`)
   kinds.set(name, kind as ThingKind)
@@ -76,4 +87,24 @@ export function kindNamed(name: string): ThingKind | undefined {
 /** The kind of a thing: the last registered that recognises it. */
 export function kindOf(thing: unknown): ThingKind | undefined {
   return lastFirst.find((kind) => kind.is(thing))
+}
+
+/** Kinds that are being prepared, or are; those that failed are tried again. */
+const prepared = new Map<ThingKind, true | Promise<void>>()
+
+/** Prepares a kind, once. @returns true if it is prepared already; rejects as the kind does */
+export function prepare(kind: ThingKind): true | Promise<void> {
+  const known = prepared.get(kind)
+  if (known !== undefined) return known
+  if (kind.prepare === undefined) return true
+  const preparing = (async () => kind.prepare?.())()
+  const settled = preparing.then(
+    () => void prepared.set(kind, true),
+    (error) => {
+      prepared.delete(kind)
+      throw error
+    },
+  )
+  prepared.set(kind, settled)
+  return settled
 }

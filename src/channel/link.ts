@@ -7,7 +7,7 @@ import { hangUp, shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
-import { isLoss, linkClosed, outboxFull } from './endings.js'
+import { isLoss, linkClosed } from './endings.js'
 import type { LinkHandlers } from './handlers.js'
 import { Inbox } from './inbox.js'
 import { incoming } from './incoming.js'
@@ -63,11 +63,11 @@ export class Link {
     try {
       if (asksSender) askSender(socket, true)
       this.#watcher = new Watcher(socket, (events) => this.#ready(events))
+      this.#watcher.watch(READABLE)
     } catch (error) {
       close(socket)
       throw error
     }
-    this.#watcher.watch(READABLE)
     this.flush()
   }
 
@@ -75,7 +75,7 @@ export class Link {
     return this.#closed
   }
 
-  /** What the peer said of itself, null before its hello. */
+  /** Null before its hello. */
   get peer(): Hello | null {
     return this.#peer
   }
@@ -122,7 +122,6 @@ export class Link {
     this.flush()
   }
 
-  /** The number of its socket, borrowed. */
   get descriptor(): number {
     return this.#socket
   }
@@ -134,7 +133,7 @@ export class Link {
 
   /** Sends the frames of an offer. Borrows the descriptors until `sent`. */
   offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void): void {
-    for (const part of parts) this.#outbox.append(part)
+    for (const part of parts) this.#outbox.carry(part)
     this.#outbox.carry(last, descriptors, sent)
     this.flush()
   }
@@ -142,9 +141,12 @@ export class Link {
   /** Sends a frame without descriptors. A peer that makes us answer and never reads the answers loses the channel. */
   tell(frame: Buffer): void {
     if (this.#closed) return
-    this.#outbox.append(frame)
+    try {
+      this.#outbox.append(frame)
+    } catch (error) {
+      return this.closeAgreed(error as Error)
+    }
     this.flush()
-    if (this.#outbox.full) this.closeAgreed(outboxFull())
   }
 
   /**
@@ -226,13 +228,9 @@ export class Link {
     this.#end(null)
   }
 
-  fail(error: Error): void {
-    this.#end(error)
-  }
-
   /** Closes the channel; descriptors that were not claimed go back through `closed`. Closing twice does nothing. */
-  close(): void {
-    this.#end(null)
+  close(error: Error | null = null): void {
+    this.#end(error)
   }
 
   #ready(events: number): void {

@@ -1,16 +1,19 @@
 import { HandoverError } from '../errors.js'
 import { closeMany } from '../syscalls/descriptor.js'
+import * as closedWithThread from '../syscalls/thread-end.js'
 import { badFrame } from '../wire/frame.js'
 import { WINDOW } from '../wire/hello.js'
 import { type DecodedOffer, encodeVerdict, Outcome } from '../wire/offer.js'
 import { guarded } from './deliveries.js'
 import type { Link } from './link.js'
 import type { OfferView, Willing } from './options.js'
-import { objection } from './unpacking.js'
+import { objection, preparation } from './unpacking.js'
 
 interface Received {
   readonly offer: DecodedOffer
   readonly descriptors: Int32Array
+  /** Its things can be made at once. */
+  ready: boolean
 }
 
 /** Somebody who waits for an offer. */
@@ -67,13 +70,27 @@ export class OffersReceived {
     }
     if (this.#link === null) return closeMany(descriptors ?? NONE) // the program closed the channel meanwhile
     if (error === null) {
-      this.#queue.push({ offer, descriptors: descriptors ?? NONE })
-      this.#count(1, offer, descriptors ?? NONE)
+      this.#add(offer, descriptors ?? NONE)
       return this.pump()
     }
     closeMany(descriptors ?? NONE)
     this.#answer(offer, Outcome.refused, error.message)
     this.#onRefused(error)
+  }
+
+  #add(offer: DecodedOffer, descriptors: Int32Array): void {
+    const waits = preparation(offer)
+    const received = { offer, descriptors, ready: waits === null }
+    closedWithThread.addAll(descriptors)
+    this.#queue.push(received)
+    this.#count(1, offer, descriptors)
+    waits?.then(
+      () => {
+        received.ready = true
+        this.pump()
+      },
+      (error: Error) => this.#giveBackAs(received, Outcome.refused, error.message),
+    )
   }
 
   #objection(offer: DecodedOffer, descriptors: Int32Array | null): HandoverError | null {
@@ -107,8 +124,8 @@ export class OffersReceived {
 
   /** The peer would have an offer back: it gets it, unless it was claimed. */
   withdrawn(number: number): void {
-    const index = this.#queue.findIndex(({ offer }) => offer.number === number)
-    if (index >= 0) this.#giveBack(this.#queue.splice(index, 1)[0] as Received, 'as asked')
+    const received = this.#queue.find(({ offer }) => offer.number === number)
+    if (received !== undefined) this.#giveBackAs(received, Outcome.returned, 'as asked')
   }
 
   /** Takes the next offer, now or when one comes. @returns what takes the wish back, if it is not too late */
@@ -129,10 +146,10 @@ export class OffersReceived {
         if (this.#link === null || !this.#link.idle) return
         const [{ offer, descriptors }, taker] = this.#claiming
         this.#claiming = null
+        closedWithThread.removeAll(descriptors)
         taker.given(offer, descriptors)
       }
-      if (this.#takers.length === 0 || this.#queue.length === 0 || this.#claiming !== null || this.#link === null)
-        return
+      if (this.#takers.length === 0 || !this.#queue[0]?.ready || this.#claiming !== null || this.#link === null) return
       const next = this.#queue.shift() as Received
       this.#count(-1, next.offer, next.descriptors)
       this.#claiming = [next, this.#takers.shift() as Taker]
@@ -149,27 +166,32 @@ export class OffersReceived {
     this.#link?.tell(encodeVerdict(number, outcome, reason))
   }
 
-  #giveBack({ offer, descriptors }: Received, reason: string): void {
+  /** If it is still here. */
+  #giveBackAs(received: Received, outcome: Outcome, reason: string): void {
+    const index = this.#queue.indexOf(received)
+    if (index < 0) return
+    const { offer, descriptors } = received
+    this.#queue.splice(index, 1)
     this.#count(-1, offer, descriptors)
-    closeMany(descriptors)
-    this.#answer(offer, Outcome.returned, reason)
+    closedWithThread.close(descriptors)
+    this.#answer(offer, outcome, reason)
   }
 
   /** This side takes no more: what it has not taken goes back. */
   returnAll(): void {
-    for (const received of this.#queue.splice(0)) this.#giveBack(received, 'the channel was closed')
+    for (const received of [...this.#queue]) this.#giveBackAs(received, Outcome.returned, 'the channel was closed')
   }
 
   /** The link is gone: what was not claimed is still the peer's; whoever waited for a claim waits for the next offer. */
   lost(): void {
     this.#link = null
-    for (const { descriptors } of this.#queue.splice(0)) closeMany(descriptors)
+    for (const { descriptors } of this.#queue.splice(0)) closedWithThread.close(descriptors)
     this.#descriptors = 0
     this.#bytes = 0
     if (this.#claiming === null) return
     const [{ descriptors }, taker] = this.#claiming
     this.#claiming = null
-    closeMany(descriptors)
+    closedWithThread.close(descriptors)
     this.#takers.unshift(taker)
   }
 

@@ -1,6 +1,7 @@
 import { HandoverError, type HandoverErrorCode } from '../errors.js'
 import { OFFERS_WAITING_MAX, WITHDRAWAL_ANSWER_MAX } from '../limits.js'
 import { closeMany, dup } from '../syscalls/descriptor.js'
+import * as closedWithThread from '../syscalls/thread-end.js'
 import { badFrame } from '../wire/frame.js'
 import { WINDOW, type Window } from '../wire/hello.js'
 import { encodeOffer, encodeWithdrawal, Outcome, type Verdict } from '../wire/offer.js'
@@ -159,6 +160,7 @@ export class OffersSent {
       closeMany(Int32Array.from(copies))
       throw error
     }
+    closedWithThread.addAll(Int32Array.from(copies))
     offer.descriptors = Int32Array.from(copies)
     offer.held = true
   }
@@ -166,7 +168,7 @@ export class OffersSent {
   #drop(offer: Offer): void {
     if (!offer.held) return
     offer.held = false
-    closeMany(offer.descriptors)
+    closedWithThread.close(offer.descriptors)
   }
 
   /** Gives the link what the window has room for; never more than one that the kernel does not take at once. */

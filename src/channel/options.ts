@@ -10,10 +10,10 @@ export interface Peer extends Credentials {
 }
 
 /** What arrived in one piece. Gives the things. */
-export interface Delivery {
-  readonly message: unknown
+export interface Delivery<Message = unknown, Things extends readonly unknown[] = unknown[]> {
+  readonly message: Message
   /** In the order they were sent, each of the kind it was there. */
-  readonly things: unknown[]
+  readonly things: Things
 }
 
 export interface ChannelOptions {
@@ -30,7 +30,10 @@ export interface SendOptions extends StopOptions {
   flushTimeout?: number
 }
 
-export interface ReceiveOptions {
+export interface ReceiveOptions extends StopOptions {
+  /** Milliseconds until `receive` gives up. Default: none. */
+  timeout?: number
+  /** Ends the waiting with the signal's reason, unless something is being claimed at that moment: then that is given. */
   signal?: AbortSignal
 }
 
@@ -60,3 +63,6 @@ export type Willing = (offer: OfferView) => boolean | string
  * channel is to keep the process alive.
  */
 export type Reconnect = (signal: AbortSignal, referenced: () => boolean) => Promise<End>
+
+export const SEND_OPTIONS = ['timeout', 'signal', 'flushTimeout'] as const
+export const RECEIVE_OPTIONS = ['timeout', 'signal'] as const

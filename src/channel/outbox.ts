@@ -1,7 +1,8 @@
-import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
+import { dispositionOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
+import { outboxFull } from './endings.js'
 import { HeldDescriptors } from './held-descriptors.js'
 
 /** Frames without descriptors, one behind the other. */
@@ -80,11 +81,6 @@ export class Outbox {
     this.#open = true
   }
 
-  /** Whether a peer that does not read has left as much waiting here as may. */
-  get full(): boolean {
-    return this.#queuedBytes > OUTBOX_BYTES_MAX
-  }
-
   get idle(): boolean {
     return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
   }
@@ -106,20 +102,14 @@ export class Outbox {
     if (payload.length > FRAME_PAYLOAD_MAX) {
       throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX}`)
     }
-    if (this.#queuedBytes + payload.length > OUTBOX_BYTES_MAX) {
-      throw new HandoverError(
-        'ERR_HANDOVER_OUTBOX_FULL',
-        `${this.#queuedBytes} bytes wait for a peer that does not read`,
-      )
-    }
     this.append(encodeFrame(FrameType.message, payload))
   }
 
   /**
-   * Queues a frame that carries descriptors, behind all else. Borrows them until `sent`, which is called once the kernel
+   * Queues a frame that carries descriptors, or none, behind all else: who gives it bounds it. Borrows them until `sent`, which is called once the kernel
    * has the descriptors.
    */
-  carry(frame: Buffer, descriptors: Int32Array, sent: () => void): void {
+  carry(frame: Buffer, descriptors: Int32Array = NO_DESCRIPTORS, sent: () => void = () => {}): void {
     this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent })
   }
 
@@ -206,8 +196,12 @@ export class Outbox {
     this.#queuedBytes += CLAIM_FRAME_BYTES
   }
 
-  /** Queues a whole frame without descriptors. */
+  /**
+   * Queues a whole frame without descriptors.
+   * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL: the peer does not read; nothing is queued then
+   */
   append(frame: Buffer): void {
+    if (this.#queuedBytes + frame.length > OUTBOX_BYTES_MAX) throw outboxFull(this.#queuedBytes)
     const item = this.#reserve(frame.length)
     frame.copy(item.buffer, item.end)
     item.end += frame.length

@@ -1,8 +1,9 @@
 import { shown } from '../arguments.js'
-import { HandoverError } from '../errors.js'
+import { HandoverError, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import { identify } from '../syscalls/identity.js'
 import type { AnnouncedThing } from '../wire/offer.js'
+import { guarded } from './deliveries.js'
 import { kindOf, type Parcel, type ReleaseOptions, type ThingKind } from './kinds.js'
 
 /** A thing of which the receiver gets a copy, and the sender keeps its own. */
@@ -44,19 +45,24 @@ export interface Packed {
  * @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE: one cannot leave. All are as before then
  */
 export function pack(things: readonly unknown[], options: ReleaseOptions, own: string): Packed | Promise<Packed> {
+  if (!Array.isArray(things)) {
+    throw new TypeError(`things: a list of things, not ${shown(things)}: write [thing]`)
+  }
   const bare = things.map((thing) => (thing instanceof Shared ? thing.thing : thing))
   const kinds = bare.map((thing, index) => kindFor(`things[${index}]`, thing))
   if (bare.length > 1 && new Set(bare).size < bare.length) throw new TypeError('things: one of them is listed twice')
   const parcels: Parcel[] = []
   const undo = (error: unknown): never => {
-    for (const parcel of parcels.reverse()) parcel.restored()
+    for (const parcel of parcels.reverse()) guarded(() => parcel.restored())
     throw error
   }
   const packFrom = (first: number): Packed | Promise<Packed> => {
     for (let index = first; index < kinds.length; index++) {
       const kind = kinds[index] as ThingKind
       const shared = things[index] instanceof Shared
-      const parcel = shared ? (kind.share?.(bare[index]) as Parcel) : kind.release(bare[index], options)
+      const parcel = naming(index, () =>
+        shared ? (kind.share?.(bare[index]) as Parcel) : kind.release(bare[index], options),
+      )
       if (parcel instanceof Promise) {
         return parcel.then((released) => {
           parcels.push(released)
@@ -72,6 +78,16 @@ export function pack(things: readonly unknown[], options: ReleaseOptions, own: s
     return made instanceof Promise ? made.catch(undo) : made
   } catch (error) {
     return undo(error)
+  }
+}
+
+/** A system error does not know which thing it is about. */
+function naming<Made>(index: number, make: () => Made): Made {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof SyscallError) error.message = `things[${index}]: ${error.message}`
+    throw error
   }
 }
 
@@ -95,7 +111,7 @@ function packed(kinds: readonly ThingKind[], parcels: readonly Parcel[], own: st
     bytes: parcels.flatMap(({ bytes }) => (bytes === undefined ? [] : [bytes])),
     descriptors,
     settle: (claimed) => {
-      for (const parcel of parcels) claimed ? parcel.claimed() : parcel.restored()
+      for (const parcel of parcels) guarded(() => (claimed ? parcel.claimed() : parcel.restored()))
     },
   }
 }

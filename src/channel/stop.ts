@@ -1,4 +1,4 @@
-import { wholeNumber } from '../arguments.js'
+import { shown, wholeNumber } from '../arguments.js'
 import { HandoverError } from '../errors.js'
 import { onAbort, reasonOf } from '../sendmsg/abort.js'
 
@@ -11,20 +11,26 @@ export interface StopOptions {
 
 /**
  * Calls `stopped` once, with a reason, when the time is up or the signal is aborted; at once if it is already.
+ * @param late  what did not come about in time
  * @returns what ends the listening
  * @throws {TypeError | RangeError} a wrong option
  */
-export function onStop({ timeout, signal }: StopOptions, stopped: (reason: unknown) => void): () => void {
+export function onStop(
+  { timeout, signal }: StopOptions,
+  stopped: (reason: unknown) => void,
+  late: () => string = () => 'it took longer',
+): () => void {
   if (timeout !== undefined) wholeNumber('timeout', timeout, 0, 0x7fffffff)
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw new TypeError(`signal: an AbortSignal, not ${shown(signal)}`)
+  }
   if (signal?.aborted) {
     stopped(reasonOf(signal))
     return () => {}
   }
   const unlisten = signal === undefined ? null : onAbort(signal, stopped)
-  const timer =
-    timeout === undefined
-      ? null
-      : setTimeout(() => stopped(new HandoverError('ERR_HANDOVER_TIMED_OUT', `not within ${timeout} ms`)), timeout)
+  const over = (): void => stopped(new HandoverError('ERR_HANDOVER_TIMED_OUT', `${late()}: not within ${timeout} ms`))
+  const timer = timeout === undefined ? null : setTimeout(over, timeout)
   return () => {
     unlisten?.()
     if (timer !== null) clearTimeout(timer)

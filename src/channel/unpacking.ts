@@ -1,28 +1,62 @@
+import { printable } from '../arguments.js'
 import { HandoverError } from '../errors.js'
-import { close } from '../syscalls/descriptor.js'
+import { closeMany } from '../syscalls/descriptor.js'
 import { identify, sameIdentity } from '../syscalls/identity.js'
-import type { AnnouncedThing, DecodedOffer } from '../wire/offer.js'
-import { kindNamed } from './kinds.js'
+import type { DecodedOffer } from '../wire/offer.js'
+import { type Arrived, kindNamed, prepare, type ThingKind } from './kinds.js'
 import type { Delivery } from './options.js'
 
 /**
- * Why an offer cannot be taken: nobody knows a kind of its things, or a descriptor is not the one that was announced.
+ * Why an offer cannot be taken: nobody knows a kind of its things, a descriptor is not the one that was announced, or a
+ * kind objects.
  * Borrows the descriptors.
  * @returns null if it can
  */
-export function objection({ head }: DecodedOffer, descriptors: Int32Array): HandoverError | null {
+export function objection(offer: DecodedOffer, descriptors: Int32Array): HandoverError | null {
   let at = 0
-  for (const { kind, ids } of head.things) {
+  for (const { kind, ids } of offer.head.things) {
     if (kindNamed(kind) === undefined) {
-      return new HandoverError('ERR_HANDOVER_UNSUPPORTED', `no kind "${kind}" is registered here`)
+      return new HandoverError('ERR_HANDOVER_UNSUPPORTED', `no kind "${printable(kind)}" is registered here`)
     }
     for (const id of ids) {
       const found = identify(descriptors[at++] as number)
       if (sameIdentity(id, found)) continue
-      return new HandoverError('ERR_HANDOVER_IDENTITY', `${kind}: announced was "${id}", "${found}" came`)
+      const announced = printable(id)
+      return new HandoverError('ERR_HANDOVER_IDENTITY', `${kind}: announced was "${announced}", "${found}" came`)
     }
   }
+  for (const [index, thing] of arrivals(offer, descriptors).entries()) {
+    const why = objectionOf(thing)
+    if (why !== null) return new HandoverError('ERR_HANDOVER_REFUSED', printable(`things[${index}]: ${why}`))
+  }
   return null
+}
+
+function objectionOf({ kind, arrived }: { kind: ThingKind; arrived: Arrived }): string | null {
+  try {
+    return kind.objection?.(arrived) ?? null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** What must be waited for before the things of an offer can be made at once; null: nothing. */
+export function preparation({ head }: DecodedOffer): Promise<unknown> | null {
+  const waits = head.things.map(({ kind }) => prepare(kindNamed(kind) as ThingKind))
+  return waits.every((wait) => wait === true) ? null : Promise.all(waits)
+}
+
+/** What belongs to each thing. Borrows the descriptors. */
+function arrivals({ head, bytes }: DecodedOffer, descriptors: Int32Array): { kind: ThingKind; arrived: Arrived }[] {
+  let at = 0
+  let read = 0
+  return head.things.map(({ kind, ids, details, bytes: count = 0 }) => {
+    const own = [...descriptors.subarray(at, at + ids.length)]
+    at += ids.length
+    read += count
+    const arrived = { descriptors: own, ids, details, bytes: bytes.subarray(read - count, read) }
+    return { kind: kindNamed(kind) as ThingKind, arrived }
+  })
 }
 
 /**
@@ -35,17 +69,15 @@ export function unpack(offer: DecodedOffer, descriptors: Int32Array): Delivery |
   return things instanceof Promise ? things.then((made) => ({ message, things: made })) : { message, things }
 }
 
-function thingsOf({ head, bytes }: DecodedOffer, descriptors: Int32Array): unknown[] | Promise<unknown[]> {
+function thingsOf(offer: DecodedOffer, descriptors: Int32Array): unknown[] | Promise<unknown[]> {
   const made: unknown[] = []
-  let at = 0
-  let read = 0
+  const parts = arrivals(offer, descriptors)
+  let left = 0
   const unpackFrom = (first: number): unknown[] | Promise<unknown[]> => {
-    for (let index = first; index < head.things.length; index++) {
-      const { kind, ids, details, bytes: count = 0 } = head.things[index] as AnnouncedThing
-      const own = [...descriptors.subarray(at, at + ids.length)]
-      at += ids.length
-      read += count
-      const thing = kindNamed(kind)?.adopt({ descriptors: own, details, bytes: bytes.subarray(read - count, read) })
+    for (let index = first; index < parts.length; index++) {
+      const { kind, arrived } = parts[index] as { kind: ThingKind; arrived: Arrived }
+      left = index + 1
+      const thing = kind.adopt(arrived)
       if (thing instanceof Promise) {
         return thing.then((adopted) => {
           made.push(adopted)
@@ -57,7 +89,7 @@ function thingsOf({ head, bytes }: DecodedOffer, descriptors: Int32Array): unkno
     return made
   }
   const undo = (error: unknown): never => {
-    for (const descriptor of descriptors.subarray(at)) close(descriptor)
+    for (const { arrived } of parts.slice(left)) closeMany(Int32Array.from(arrived.descriptors))
     for (const thing of made) discard(thing)
     throw error
   }

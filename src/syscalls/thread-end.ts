@@ -4,6 +4,7 @@
  */
 import { isMainThread } from 'node:worker_threads'
 import { CLOSED_WITH_THREAD_MAX } from '../limits.js'
+import { closeMany } from './descriptor.js'
 import { kernel } from './kernel.js'
 
 let bits: Uint32Array | null = null
@@ -22,4 +23,18 @@ export function add(descriptor: number): void {
 export function remove(descriptor: number): void {
   if (bits === null || descriptor >= CLOSED_WITH_THREAD_MAX) return
   bits[descriptor >>> 5] = (bits[descriptor >>> 5] as number) & ~(1 << (descriptor & 31))
+}
+
+export function addAll(descriptors: Int32Array): void {
+  if (!isMainThread) for (const descriptor of descriptors) add(descriptor)
+}
+
+export function removeAll(descriptors: Int32Array): void {
+  if (!isMainThread) for (const descriptor of descriptors) remove(descriptor)
+}
+
+/** Closes descriptors that were added. Takes them. */
+export function close(descriptors: Int32Array): void {
+  removeAll(descriptors)
+  closeMany(descriptors)
 }

@@ -1,6 +1,7 @@
 import net from 'node:net'
 import tty from 'node:tty'
 import { descriptorOfSocket, handleName } from '../runtime/node-sockets.js'
+import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
 import { first, notWhatWasSaid, taking } from './arrived.js'
 import type { ConnectionDetails } from './connection-details.js'
@@ -13,10 +14,37 @@ import type { ConnectionDetails } from './connection-details.js'
 export function adoptSocket(descriptor: number, details: ConnectionDetails, bytes: Uint8Array): net.Socket {
   return taking([descriptor], (left) => {
     const socket = details.type === 'tty' ? terminal(left, details) : stream(left, details)
-    if (bytes.length > 0) socket.unshift(bytes)
-    if (details.timeout !== undefined) socket.setTimeout(details.timeout)
-    return socket
+    try {
+      if (bytes.length > 0) socket.unshift(bytes)
+      if (details.timeout !== undefined) socket.setTimeout(details.timeout)
+      return socket
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
   })
+}
+
+const FAMILIES: Readonly<Record<string, readonly number[]>> = { tcp: [AF_INET, AF_INET6], unix: [AF_UNIX] }
+
+/**
+ * Whether a connection can be made of a descriptor. Borrows it.
+ * @param id  who it is, as `identify` tells
+ * @throws {HandoverError} ERR_HANDOVER_IDENTITY: it is not what the details say
+ */
+export function checkConnection(descriptor: number, id: string, { type }: ConnectionDetails): void {
+  const [what, family, socketType, , listening] = id.split(' ')
+  const families = FAMILIES[type]
+  const fits =
+    families !== undefined
+      ? what === 'socket' &&
+        families.includes(Number(family)) &&
+        Number(socketType) === SOCK_STREAM &&
+        listening === '0'
+      : type === 'tty'
+        ? tty.isatty(descriptor)
+        : id.endsWith(' fifo') || what === 'socket'
+  if (!fits) throw notWhatWasSaid(nouns[type])
 }
 
 /** Node looks at the descriptor itself: the event loop aborts the process over a file, say. */

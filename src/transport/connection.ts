@@ -5,7 +5,8 @@ import { FLUSH_TIMEOUT } from '../limits.js'
 import { HeldSocket } from '../runtime/held-socket.js'
 import { descriptorOfSocket } from '../runtime/node-sockets.js'
 import { dup } from '../syscalls/descriptor.js'
-import { adoptSocket } from './adopt-socket.js'
+import { identify } from '../syscalls/identity.js'
+import { adoptSocket, checkConnection } from './adopt-socket.js'
 import { first, taking } from './arrived.js'
 import { type ConnectionDetails, describe, parseDetails } from './connection-details.js'
 import { copiesOf } from './copies.js'
@@ -24,6 +25,15 @@ export const connectionKind: ThingKind<net.Socket | Transport> = {
     if (!hasOutput(thing)) return parcelOfSocket(thing)
     if (options.flushTimeout <= 0) throw notFlushed(thing, 0)
     return releaseLater(thing, options)
+  },
+
+  objection({ descriptors, ids, details, bytes }) {
+    const parsed = parseDetails(details)
+    if (descriptors.length !== 1) return `a connection has one descriptor, not ${descriptors.length}`
+    if (parsed.noRead && bytes.length > 0) return 'a connection that is not to be read came with bytes that were read'
+    const descriptor = descriptors[0] as number
+    checkConnection(descriptor, ids?.[0] ?? identify(descriptor), parsed)
+    return null
   },
 
   adopt({ descriptors, details, bytes }: Arrived) {

@@ -37,6 +37,12 @@ export const datagramKind: ThingKind<dgram.Socket> = {
     return { descriptors: copies.descriptors, claimed: copies.close, restored: copies.close }
   },
 
+  objection({ descriptors }) {
+    if (descriptors.length !== 1) return `a UDP socket has one descriptor, not ${descriptors.length}`
+    typeOf(descriptors[0] as number)
+    return null
+  },
+
   adopt: ({ descriptors }) =>
     taking(descriptors, (left) => {
       const socket = dgram.createSocket(typeOf(first(left)))

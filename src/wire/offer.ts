@@ -32,7 +32,7 @@ export type Outcome = (typeof Outcome)[keyof typeof Outcome]
 
 /**
  * @returns the frames of an offer: parts, without descriptors, and the last, which carries them all
- * @throws {RangeError} it is over OFFER_BYTES_MAX
+ * @throws {RangeError} it is over OFFER_BYTES_MAX; {TypeError} the message is no JSON
  */
 export function encodeOffer(
   number: number,
@@ -40,7 +40,7 @@ export function encodeOffer(
   bytes: readonly Uint8Array[],
   descriptors: number,
 ): { parts: Buffer[]; last: Buffer } {
-  const json = JSON.stringify(head)
+  const json = jsonOf(head)
   const length = Buffer.byteLength(json)
   const total = bytes.reduce((sum, piece) => sum + piece.length, PREFIX_BYTES + length)
   if (total > OFFER_BYTES_MAX) {
@@ -56,6 +56,16 @@ export function encodeOffer(
     at += piece.length
   }
   return inParts === 0 ? { parts: [], last } : cut(last, inParts)
+}
+
+function jsonOf(head: OfferHead): string {
+  try {
+    const { message } = head
+    if (typeof message === 'function' || typeof message === 'symbol') throw new TypeError(`${shown(message)} is none`)
+    return JSON.stringify(head)
+  } catch (cause) {
+    throw new TypeError(`message: any JSON: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /** All but the end of a payload that is larger than a frame goes ahead in parts. */

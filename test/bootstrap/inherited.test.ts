@@ -213,7 +213,7 @@ test('a program that is not there is its error event and the end of the channel'
     const { child, channel } = spawn(command, [], { stdio: 'ignore', ...options })
     const [failure] = (await once(child, 'error')) as [NodeJS.ErrnoException]
     assert.equal(failure.code, 'ENOENT')
-    await assert.rejects(channel.opened, error('ERR_HANDOVER_PEER_GONE'))
+    await assert.rejects(channel.opened, error('ERR_HANDOVER_NO_HELLO'))
     assert.equal(await channel.receive(), null)
     assert.ok(channel.closed)
   }
@@ -232,7 +232,7 @@ test('a program that ends without a word is the end of the channel', async (t) =
   const { child, channel } = spawn('true', [], { stdio: 'ignore' })
   const closed = once(channel, 'close')
   const waiting = channel.send('never taken')
-  await assert.rejects(channel.opened, error('ERR_HANDOVER_PEER_GONE'))
+  await assert.rejects(channel.opened, error('ERR_HANDOVER_NO_HELLO'))
   await assert.rejects(waiting, (thrown) => /^ERR_HANDOVER_(PEER_GONE|CLOSED)$/.test((thrown as { code: string }).code))
   assert.deepEqual(await closed, [null])
   if (child.exitCode === null) await once(child, 'exit')

@@ -165,7 +165,7 @@ test('a child that takes its end and dies before hello is gone, and nothing stay
   )
   const child = fork(script, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
   const exit = once(child, 'exit')
-  await assert.rejects(soon(channelOverIpc(child)), error('ERR_HANDOVER_PEER_GONE'))
+  await assert.rejects(soon(channelOverIpc(child)), error('ERR_HANDOVER_NO_HELLO'))
   await exit
 })
 

@@ -1,0 +1,43 @@
+import { checkOptions, wholeNumber } from '../arguments.js'
+import { FLUSH_TIMEOUT } from '../limits.js'
+import { reasonOf } from '../sendmsg/abort.js'
+import type { OffersSent } from './offers-sent.js'
+import { SEND_OPTIONS, type SendOptions } from './options.js'
+import { pack } from './packing.js'
+import { onStop } from './stop.js'
+
+/**
+ * One call of `Channel.send`, from the check of its arguments to its end.
+ * @param own  how the identity of the channel's own socket begins
+ */
+export function sendOver(
+  sent: OffersSent,
+  own: string,
+  message: unknown,
+  things: readonly unknown[],
+  options: SendOptions,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    checkOptions(options, SEND_OPTIONS)
+    const { flushTimeout = FLUSH_TIMEOUT, signal } = options
+    wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
+    if (signal?.aborted) throw reasonOf(signal)
+    let stop = (): void => {}
+    const place = sent.place(
+      () => {
+        stop()
+        resolve()
+      },
+      (error) => {
+        stop()
+        reject(error)
+      },
+    )
+    try {
+      stop = onStop(options, place.withdraw, () => "the peer's program did not take it")
+      place.fill(pack(things, { flushTimeout }, own), message)
+    } catch (error) {
+      place.failed(error)
+    }
+  })
+}
