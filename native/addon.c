@@ -52,6 +52,7 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "closeMany", handover_close_many, shared);
   add_function(env, exports, "dup", handover_dup, shared);
   add_function(env, exports, "setCloseOnExec", handover_set_close_on_exec, shared);
+  add_function(env, exports, "kcmp", handover_kcmp, shared);
   add_function(env, exports, "poll", handover_poll, shared);
   add_function(env, exports, "schedule", handover_schedule, shared);
   add_function(env, exports, "accept", handover_accept, shared);

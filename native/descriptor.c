@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
 int close_on_exec_nonblocking(int descriptor) {
   int flags = fcntl(descriptor, F_GETFL);
   if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
@@ -56,6 +60,23 @@ napi_value handover_set_close_on_exec(napi_env env, napi_callback_info info) {
   napi_value argv[1];
   if (arguments(env, info, 1, argv) < 0) return result(env, -EINVAL);
   return result(env, close_on_exec_nonblocking(int_argument(env, argv[0])));
+}
+
+/* KCMP_FILE of <linux/kcmp.h>, which not every C library brings along. */
+#define COMPARE_FILES 0
+
+/* kcmp(one, other) -> 0: one open file description; 1: two; -ENOSYS where the system cannot tell */
+napi_value handover_kcmp(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  if (arguments(env, info, 2, argv) < 0) return result(env, -EINVAL);
+#ifdef SYS_kcmp
+  long self = getpid();
+  long order =
+      syscall(SYS_kcmp, self, self, (long)COMPARE_FILES, (long)int_argument(env, argv[0]), (long)int_argument(env, argv[1]));
+  return result(env, order < 0 ? -errno : order != 0);
+#else
+  return result(env, -ENOSYS);
+#endif
 }
 
 /* poll(descriptor, events, milliseconds) -> the events that hold, 0 after the time; blocks the thread */

@@ -120,6 +120,7 @@ napi_value handover_close(napi_env, napi_callback_info);
 napi_value handover_close_many(napi_env, napi_callback_info);
 napi_value handover_dup(napi_env, napi_callback_info);
 napi_value handover_set_close_on_exec(napi_env, napi_callback_info);
+napi_value handover_kcmp(napi_env, napi_callback_info);
 napi_value handover_poll(napi_env, napi_callback_info);
 napi_value handover_schedule(napi_env, napi_callback_info);
 napi_value handover_accept(napi_env, napi_callback_info);

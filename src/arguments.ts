@@ -38,10 +38,10 @@ export function checkOptions(options: unknown, known: readonly string[]): void {
   if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${known.join(', ')}`)
 }
 
-/** Text of somebody else's as it may stand in a log: at most 200 characters, and none that a terminal obeys. */
+/** Text of somebody else's as it may stand in a log: its first 200 characters, and none that a terminal obeys. */
 export function printable(text: string): string {
-  const escaped = JSON.stringify(text.slice(0, 200))
-    .slice(1, -1)
-    .replace(/\\(["\\])/g, '$1')
+  const escaped = text
+    .slice(0, 200)
+    .replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) as number).toString(16)}}`)
   return text.length > 200 ? `${escaped}…` : escaped
 }

@@ -35,10 +35,6 @@ const SYSTEM: Record<string, Row> = {
   },
   EAFNOSUPPORT: { hint: 'Socket and address are of different families, or this system lacks one.', disposition: 'bug' },
   EAGAIN: { hint: 'Wait until the descriptor is ready and try again.', disposition: 'wait' },
-  'EAGAIN flock': {
-    hint: 'Another process keeps the folder locked: see what it is (`lslocks`), and try again.',
-    disposition: 'wait',
-  },
   EALREADY: { hint: 'The socket is being connected already: wait until it is writable.', disposition: 'wait' },
   EBADF: { hint: 'The descriptor is not open in this process: look for an earlier close.', disposition: 'bug' },
   'EBADF sendmsg': {

@@ -5,7 +5,13 @@ import { registerBuiltinKinds } from './transport/builtin-kinds.js'
 
 export { Activation, activation, type PassedDescriptor } from './bootstrap/activation.js'
 export type { Admission, AdmissionRules } from './bootstrap/admission.js'
-export { type BareDelivery, type ReceiveBareOptions, receiveBare } from './bootstrap/bare.js'
+export { receiveBare } from './bootstrap/bare.js'
+export {
+  type BareDelivery,
+  BareReceiver,
+  type BareReceiverEvents,
+  type ReceiveBareOptions,
+} from './bootstrap/bare-receiver.js'
 export { type ConnectOptions, connect } from './bootstrap/connect.js'
 export { inherited, type SpawnWithChannelOptions, spawnWithChannel as spawn } from './bootstrap/inherit.js'
 export { channelOverIpc } from './bootstrap/ipc.js'
@@ -14,6 +20,7 @@ export {
   ChannelListener,
   type ChannelListenerEvents,
   type ChannelListenOptions,
+  type ListeningOptions,
   listen,
 } from './bootstrap/listen.js'
 export { Notifier, type NotifierOptions, notifier, type StoreOptions } from './bootstrap/notify.js'

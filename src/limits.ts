@@ -110,8 +110,8 @@ export const WITHDRAWAL_ANSWER_MAX = 1_000
 /** Milliseconds a peer that connected by a name has to say hello. */
 export const HELLO_MAX = 10_000
 
-/** Milliseconds a folder's lock is waited for; who holds one makes a few system calls meanwhile. */
-export const FOLDER_LOCK_MAX = 1_000
+/** Milliseconds a folder's lock is waited for, the thread being blocked; who holds one makes a few system calls meanwhile. */
+export const FOLDER_LOCK_WAIT = 20
 
 /** Milliseconds that output of a socket which is to leave has to reach the kernel, unless asked otherwise. */
 export const FLUSH_TIMEOUT = 5_000
@@ -123,8 +123,17 @@ export const CONNECT_TIMEOUT = 10_000
 export const CONNECT_RETRY_FIRST = 10
 export const CONNECT_RETRY_MAX = 500
 
-/** Peers that connected and have not said hello; more wait in the kernel's queue. */
+/**
+ * Peers that connected and have not said hello; more wait in the kernel's queue. The last batch of accepted ones may go
+ * beyond by ACCEPT_BATCH_MAX - 1.
+ */
 export const UNGREETED_MAX = 64
 
 /** Channels that nobody has taken; more peers wait in the kernel's queue. */
 export const UNTAKEN_CHANNELS_MAX = 64
+
+/** Senders that speak no protocol and are connected at once; more wait, as above. */
+export const BARE_SENDERS_MAX = 256
+
+/** Descriptors of such senders that wait for the program; then nothing more is read. The last message may go beyond. */
+export const BARE_DESCRIPTORS_MAX = 512

@@ -6,10 +6,12 @@
 import { Channel } from '../channel/channel.js'
 import { type End, endCredentials } from '../channel/end.js'
 import type { ChannelOptions } from '../channel/options.js'
-import { HandoverError, SyscallError } from '../errors.js'
+import { errnoOf, HandoverError, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
-import { close, dup } from '../syscalls/descriptor.js'
+import { MSG_CTRUNC } from '../syscalls/constants.js'
+import type { Credentials } from '../syscalls/credentials.js'
+import { close, closeMany, dup } from '../syscalls/descriptor.js'
 import { identify, parseIdentity } from '../syscalls/identity.js'
 import { ARRIVED_FIELDS, askSender, recvRights, sendRights } from '../syscalls/rights.js'
 import { socketpair } from '../syscalls/socket.js'
@@ -27,24 +29,28 @@ export interface Loan {
  * A channel whose other end is fetched by whoever is told the address: a thread of this process, or another process
  * that may look into this one (Linux: of the same user, where kernel.yama.ptrace_scope allows; a parent of this one, or
  * root). Closing the channel takes the loan back.
- * @throws {SyscallError} EMFILE: no descriptors for the pair
+ * @throws {SyscallError} EMFILE: no descriptors for the pair; ETOOMANYREFS: too many of this user's are in flight already
  * @see pidfd_getfd(2)
  */
 export function lend(options: ChannelOptions = {}): Loan {
   const [ours, theirs] = socketpair()
-  let lent: Descriptor
+  let lent: Descriptor | null = null
+  let address: string
+  let credentials: Credentials
   try {
     lent = carrierOf(theirs)
+    address = `pid:${process.pid}/${lent.fd}/${cookieOf(lent.fd)}`
+    credentials = endCredentials(ours)
+    askSender(ours, true)
   } catch (error) {
+    lent?.close()
     close(ours)
     throw error
   } finally {
     close(theirs)
   }
   try {
-    const address = `pid:${process.pid}/${lent.fd}/${cookieOf(lent.fd)}`
-    askSender(ours, true)
-    const channel = new Channel({ descriptor: ours, credentials: endCredentials(ours), asksSender: true }, options)
+    const channel = new Channel({ descriptor: ours, credentials, asksSender: true }, options)
     channel.opened.catch(() => {}).finally(() => lent.close())
     return { channel, address }
   } catch (error) {
@@ -107,11 +113,19 @@ function fetched(pid: number, number: number, cookie: string): End {
   }
 }
 
-/** What lies in a lent socket; null if nothing does any more. Borrows it. */
+/**
+ * What lies in a lent socket; null if nothing does any more, or something else. Borrows it.
+ * @throws {SyscallError} EMFILE: there was no room for it, and it is lost
+ */
 function received(carrier: number): number | null {
   const descriptors = new Int32Array(DESCRIPTORS_PER_MESSAGE_MAX)
   const arrived = new Int32Array(ARRIVED_FIELDS)
-  const count = recvRights(carrier, Buffer.alloc(1), 0, 1, descriptors, arrived)
-  if (count < 0) throw new SyscallError(count, 'recvmsg')
-  return arrived[0] === 1 ? (descriptors[0] as number) : null
+  const bytes = recvRights(carrier, Buffer.alloc(1), 0, 1, descriptors, arrived)
+  if (bytes < 0) throw new SyscallError(bytes, 'recvmsg')
+  const [count = 0, flags = 0] = arrived
+  const cut = (flags & MSG_CTRUNC) !== 0
+  if (count === 1 && !cut) return descriptors[0] as number
+  closeMany(descriptors, 0, count)
+  if (cut) throw new SyscallError(errnoOf('EMFILE'), 'recvmsg')
+  return null
 }

@@ -1,17 +1,20 @@
 import { EventEmitter } from 'node:events'
-import { shown, wholeNumber } from '../arguments.js'
+import { checkOptions, printable, shown, wholeNumber } from '../arguments.js'
 import { Channel } from '../channel/channel.js'
 import { guarded } from '../channel/deliveries.js'
 import type { ChannelOptions } from '../channel/options.js'
+import type { StopOptions } from '../channel/stop.js'
 import { HELLO_MAX, UNGREETED_MAX, UNTAKEN_CHANNELS_MAX } from '../limits.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { ListeningPort } from '../transport/listening-port.js'
 import { type Admission, checkAdmission, stranger } from './admission.js'
-import { bootstrapOf, type Caller, type EndSource } from './registry.js'
+import { type BootstrapListenOptions, bootstrapOf, type Caller, type EndSource } from './registry.js'
+import { iteration, Takers } from './takers.js'
 import { UnixSource } from './unix.js'
 
-export interface ChannelListenOptions extends ChannelOptions {
+/** What every listener is told. */
+export interface ListeningOptions {
   /** Permission bits of the socket file. Default 0o600. */
   mode?: number
   /** Who the socket file shall belong to. Default: this process's user and group. */
@@ -21,6 +24,8 @@ export interface ChannelListenOptions extends ChannelOptions {
   /** Peers the kernel queues. Default 511. */
   backlog?: number
 }
+
+export interface ChannelListenOptions extends ListeningOptions, ChannelOptions {}
 
 export interface ChannelListenerEvents {
   /** A peer was let in and has said hello. Gives the channel. */
@@ -42,7 +47,7 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   /** Let in, and not greeted yet. */
   readonly #ungreeted = new Set<Channel>()
   #untaken: Channel[] = []
-  #takers: ((channel: Channel | null) => void)[] = []
+  readonly #takers = new Takers<Channel | null>()
   #closed = false
   #paused = true
 
@@ -51,6 +56,9 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
     super()
     this.#source = source
     this.#options = options
+    ;(this as EventEmitter).on('newListener', (event) => {
+      if (event === 'channel') process.nextTick(() => this.#drain()) // it is attached only after this
+    })
     this.#watch()
   }
 
@@ -74,16 +82,25 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
     return this
   }
 
-  /** The next channel; null once this is closed. Gives it. */
-  accept(): Promise<Channel | null> {
-    const channel = this.#untaken.shift()
-    this.#watch()
-    if (channel !== undefined || this.#closed) return Promise.resolve(channel ?? null)
-    return new Promise((resolve) => this.#takers.push(resolve))
+  /**
+   * The next channel; null once this is closed. Gives it.
+   * @throws {HandoverError} ERR_HANDOVER_TIMED_OUT; the signal's reason. Nothing is lost then: who comes next asks again
+   * @throws {TypeError | RangeError} a wrong option
+   */
+  async accept(options: StopOptions = {}): Promise<Channel | null> {
+    checkOptions(options, ['timeout', 'signal'])
+    return this.#takers.next(options, () => this.#next(), 'nobody came')
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Channel, void, void> {
-    for (let channel = await this.accept(); channel !== null; channel = await this.accept()) yield channel
+  #next(): Channel | null | undefined {
+    const channel = this.#untaken.shift()
+    this.#watch()
+    return channel ?? (this.#closed ? null : undefined)
+  }
+
+  /** Leaving the loop leaves it open. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Channel> {
+    return iteration((options) => this.accept(options))
   }
 
   /** Stops listening; channels stay open, but for those that nobody has taken. Closing twice does nothing. */
@@ -92,7 +109,7 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
     this.#closed = true
     this.#source.close()
     for (const channel of [...this.#ungreeted, ...this.#untaken.splice(0)]) channel.close()
-    for (const taken of this.#takers.splice(0)) taken(null)
+    this.#takers.end(null)
     process.nextTick(() => this.emit('close'))
   }
 
@@ -100,7 +117,10 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
     this.close()
   }
 
-  /** Takes callers in while there is room; beyond, they wait in the kernel's queue. */
+  /**
+   * Takes callers in while there is room; beyond, they wait in the kernel's queue. Those accepted in one batch with the
+   * last that has room are let in, too.
+   */
   #watch(): void {
     if (this.#closed) return
     const full = this.#ungreeted.size >= UNGREETED_MAX || this.#untaken.length >= UNTAKEN_CHANNELS_MAX
@@ -144,15 +164,24 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   #opened(channel: Channel): void {
     this.#ungreeted.delete(channel)
     if (this.#closed) return channel.close()
-    if (this.listenerCount('channel') > 0) guarded(() => this.emit('channel', channel))
-    else if (this.#takers.length > 0) this.#takers.shift()?.(channel)
-    else this.#untaken.push(channel)
+    if (this.listenerCount('channel') === 0 && this.#takers.give(channel)) return
+    this.#untaken.push(channel)
+    this.#drain()
+  }
+
+  /** Hands out what came before anybody listened to the event; no more than its listeners want, who may be there `once`. */
+  #drain(): void {
+    while (this.#untaken.length > 0 && this.listenerCount('channel') > 0) {
+      const channel = this.#untaken.shift() as Channel
+      guarded(() => this.emit('channel', channel))
+    }
+    this.#watch()
   }
 
   /** Where nobody asks to be told, the program's own log is. */
   #report(credentials: Credentials, reason: string): void {
     if (this.listenerCount('refused') > 0) return guarded(() => this.emit('refused', credentials, reason))
-    process.emitWarning(`${this.address}: ${reason}`, { code: 'HANDOVER_STRANGER', type: 'HandoverWarning' })
+    process.emitWarning(`${this.address}: ${printable(reason)}`, { code: 'HANDOVER_STRANGER', type: 'HandoverWarning' })
   }
 }
 
@@ -168,20 +197,27 @@ export async function listen(
   address: string | Descriptor,
   options: ChannelListenOptions = {},
 ): Promise<ChannelListener> {
+  checkOptions(options, ['mode', 'owner', 'admit', 'backlog', 'willing'])
+  const given = listenOptions(options)
+  if (address instanceof Descriptor) return new ChannelListener(takenSource(address), options)
+  const { bootstrap, place } = bootstrapOf(address, 'listen')
+  return new ChannelListener(await bootstrap.listen(place, given), options)
+}
+
+/** Options of all that listens, as a bootstrap takes them. @throws {TypeError | RangeError} */
+export function listenOptions(options: ListeningOptions): BootstrapListenOptions {
   const { mode = 0o600, owner, admit, backlog } = options
   checkAdmission(admit)
   wholeNumber('mode', mode, 0, 0o7777)
   if (backlog !== undefined) wholeNumber('backlog', backlog, 1)
   if (owner !== undefined) {
-    for (const name of ['uid', 'gid'] as const) wholeNumber(`owner.${name}`, owner[name], 0, 0xffffffff)
+    for (const name of ['uid', 'gid'] as const) wholeNumber(`owner.${name}`, owner?.[name], 0, 0xffffffff)
   }
-  if (address instanceof Descriptor) return new ChannelListener(takenSource(address), options)
-  const { bootstrap, place } = bootstrapOf(address, 'listen')
-  const given = { mode, ...(owner && { owner }), ...(backlog !== undefined && { backlog }) }
-  return new ChannelListener(await bootstrap.listen(place, given), options)
+  return { mode, ...(owner && { owner }), ...(backlog !== undefined && { backlog }) }
 }
 
-function takenSource(descriptor: Descriptor): EndSource {
+/** Takes a socket that listens already. */
+export function takenSource(descriptor: Descriptor): EndSource {
   if (descriptor.fd < 0) throw new TypeError(`address: an open Descriptor, not ${shown(descriptor)} that is closed`)
   return new UnixSource(ListeningPort.adopt(descriptor.release()))
 }

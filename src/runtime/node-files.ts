@@ -19,17 +19,24 @@ export function isFileInUse(file: FileHandle): boolean {
   return typeof users === 'number' && users > 1
 }
 
-/** Makes a FileHandle of a descriptor, at once if one was made before. It takes the descriptor. */
-export function fileHandleOf(descriptor: number): FileHandle | Promise<FileHandle> {
-  return made === null ? classes().then((make) => make(descriptor)) : made(descriptor)
+/** Whether a FileHandle can be made at once. */
+export function canMakeFileHandles(): boolean {
+  return made !== null
 }
 
-async function classes(): Promise<Make> {
+/** Finds the classes, once. @throws {Error} EMFILE, ENOENT: there is no device to read them off; ask again later */
+export async function findFileHandles(): Promise<void> {
+  if (made !== null) return
   const probe = await open(devNull)
   const native = hidden(probe, 'kHandle') as object
   const File = probe.constructor as new (native: object) => FileHandle
   const Native = native.constructor as new (descriptor: number) => object
   await probe.close()
   made = (descriptor) => new File(new Native(descriptor))
-  return made
+}
+
+/** Makes a FileHandle of a descriptor, once that can be. It takes the descriptor, unless it throws. */
+export function fileHandleOf(descriptor: number): FileHandle {
+  if (made === null) throw new TypeError('findFileHandles comes first')
+  return made(descriptor)
 }

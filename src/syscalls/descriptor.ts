@@ -1,3 +1,5 @@
+import { errnoOf } from '../errors.js'
+import { identify } from './identity.js'
 import { kernel } from './kernel.js'
 import { type Called, checked } from './result.js'
 
@@ -40,4 +42,19 @@ export function dup(descriptor: number, called: Called = dup): number {
  */
 export function setCloseOnExec(descriptor: number): void {
   checked(kernel.setCloseOnExec(descriptor), 'fcntl', undefined, setCloseOnExec)
+}
+
+/** The system has no such call, or a sandbox keeps it from us. */
+const CANNOT_TELL: ReadonlySet<number> = new Set([errnoOf('ENOSYS'), errnoOf('EPERM'), errnoOf('EACCES')])
+
+/**
+ * Whether two descriptors are copies of one. Borrows both. Where the system does not tell, it is whether they lead to
+ * the same file: two that were opened apart look the same then, and so do all eventfds.
+ * @throws {SyscallError} EBADF
+ * @see kcmp(2), KCMP_FILE
+ */
+export function sameFile(one: number, other: number): boolean {
+  const order = kernel.kcmp(one, other)
+  if (!CANNOT_TELL.has(order)) return checked(order, 'kcmp', undefined, sameFile) === 0
+  return identify(one, sameFile) === identify(other, sameFile)
 }

@@ -33,6 +33,7 @@ export interface Kernel {
   closeMany(descriptors: Int32Array, first: number, count: number): number
   dup(descriptor: number): number
   setCloseOnExec(descriptor: number): number
+  kcmp(one: number, other: number): number
   poll(descriptor: number, events: number, milliseconds: number): number
   schedule(batch: number): number
   accept(listener: number, descriptors: Int32Array, peers: Uint8Array, slot: number, most: number): number

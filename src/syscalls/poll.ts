@@ -10,3 +10,9 @@ import { checked } from './result.js'
 export function pollReadable(descriptor: number, milliseconds: number): boolean {
   return checked(kernel.poll(descriptor, constant('POLLIN'), milliseconds), 'poll', undefined, pollReadable) !== 0
 }
+
+/** Whether bytes, an end or an error can be read; unlike above, it is not when nothing was ever connected. Borrows it. */
+export function hasInput(descriptor: number): boolean {
+  const input = constant('POLLIN')
+  return (checked(kernel.poll(descriptor, input, 0), 'poll', undefined, hasInput) & input) !== 0
+}

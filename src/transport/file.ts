@@ -1,7 +1,9 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Parcel, ThingKind } from '../channel/kinds.js'
-import { fileHandleOf, isFileHandle, isFileInUse } from '../runtime/node-files.js'
-import { first, taking } from './arrived.js'
+import { canMakeFileHandles, fileHandleOf, findFileHandles, isFileHandle, isFileInUse } from '../runtime/node-files.js'
+import { closeMany } from '../syscalls/descriptor.js'
+import { identify } from '../syscalls/identity.js'
+import { first, notWhatWasSaid, taking } from './arrived.js'
 import { copiesOf } from './copies.js'
 import { assertHere, markOut, notMovable } from './movable.js'
 
@@ -34,11 +36,35 @@ export const fileKind: ThingKind<FileHandle> = {
 
   share,
 
-  adopt: ({ descriptors }) =>
-    taking(descriptors, (left) => {
-      first(left)
-      return fileHandleOf(left.shift() as number)
-    }),
+  prepare: () => (canMakeFileHandles() ? undefined : findFileHandles()),
+
+  objection,
+
+  adopt({ descriptors }) {
+    if (canMakeFileHandles()) return handleOf(descriptors)
+    return findFileHandles().then(
+      () => handleOf(descriptors),
+      (error) => {
+        closeMany(Int32Array.from(descriptors)) // nobody else has them
+        throw error
+      },
+    )
+  },
+}
+
+function objection({ descriptors }: { readonly descriptors: readonly number[] }): string | null {
+  if (descriptors.length !== 1) return `a file has one descriptor, not ${descriptors.length}`
+  return identify(descriptors[0] as number).startsWith('socket ') ? 'a socket came in place of a file' : null
+}
+
+function handleOf(descriptors: readonly number[]): FileHandle {
+  return taking(descriptors, (left) => {
+    first(left)
+    if (objection({ descriptors: left }) !== null) throw notWhatWasSaid('file')
+    const file = fileHandleOf(first(left))
+    left.shift()
+    return file
+  })
 }
 
 /** Its owner may close it meanwhile: what travels is a copy. */

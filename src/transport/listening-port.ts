@@ -1,5 +1,4 @@
 import { lookup } from 'node:dns/promises'
-import { chmodSync, statSync } from 'node:fs'
 import type net from 'node:net'
 import { resolve } from 'node:path'
 import { shown } from '../arguments.js'
@@ -9,12 +8,14 @@ import { SO_ACCEPTCONN, SO_TYPE, SOCK_STREAM, SOL_SOCKET } from '../syscalls/con
 import { close, setCloseOnExec } from '../syscalls/descriptor.js'
 import { getsockname } from '../syscalls/socket-name.js'
 import { getsockoptInt } from '../syscalls/sockopt.js'
+import * as closedWithThread from '../syscalls/thread-end.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
 import { type SocketAddress, socketAddress } from './address.js'
 import { AcceptBatch } from './arrivals.js'
 import { checkOptions, isNumeric, type ListenOptions, openPort } from './listen-options.js'
+import { assertHere } from './movable.js'
 import { serveOn } from './server-port.js'
-import { inodeOf, isAbstract, removeIfLast } from './socket-path.js'
+import { changeMode, inodeOf, isAbstract, isSameFile, removeIfLast, type SocketFile } from './socket-path.js'
 
 export type { ListenOptions, TcpListenOptions, UnixListenOptions } from './listen-options.js'
 
@@ -33,7 +34,7 @@ export class ListeningPort {
   #descriptor: number
   /** A socket whose path somebody removed: nothing new can reach it, but what waits in it is still accepted. */
   #retired: number[] = []
-  #inode: bigint | null = null
+  #file: SocketFile | null = null
   #watcher: Watcher | null = null
   #ready: (() => void) | null = null
   #watching = false
@@ -45,12 +46,13 @@ export class ListeningPort {
     this.#descriptor = descriptor
     this.#options = options
     this.#path = path
-    if (path !== null) this.#inode = inodeOf(path)
+    this.#file = this.#fileNow()
     const named = getsockname(descriptor)
     const address = socketAddress(named)
     const wildcard = address?.address === '::' || address?.address === '0.0.0.0'
     this.address = path ?? address ?? (named?.family === 'unix' ? named.path : '')
     this.batch = new AcceptBatch(wildcard ? null : address)
+    closedWithThread.add(descriptor)
   }
 
   /**
@@ -78,13 +80,16 @@ export class ListeningPort {
 
   /**
    * Makes a port of a descriptor that listens already, wherever it comes from: it gets no other mode, backlog or path.
-   * Takes the descriptor, also when it throws; what others have of it goes on listening when the port is closed.
+   * Takes the descriptor, also when it throws, unless it is on its way elsewhere; what others have of it goes on
+   * listening when the port is closed.
    * @param options.path  the path of a UNIX port, if it is to be removed when nobody has the port any more; without it,
    *   the path is left where it is
    * @throws {TypeError} it is no stream socket that listens
+   * @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE: the Descriptor is on its way
    * @throws {SyscallError} EBADF
    */
   static adopt(descriptor: number | Descriptor, options: { path?: string } = {}): ListeningPort {
+    if (descriptor instanceof Descriptor) assertHere(descriptor)
     const number = descriptor instanceof Descriptor ? descriptor.release() : descriptor
     if (typeof number !== 'number')
       throw new TypeError(`descriptor: a descriptor number or a Descriptor, not ${shown(number)}`)
@@ -116,35 +121,51 @@ export class ListeningPort {
 
   /** Adds sockets that listened on its path before it was bound anew. Takes the descriptors. */
   addRetired(descriptors: readonly number[]): void {
+    for (const descriptor of descriptors) closedWithThread.add(descriptor)
     this.#retired.push(...descriptors)
   }
 
   /**
    * Gives the descriptor to a `net.Server` of any kind, which listens with it at once, and emits 'listening'. The port
-   * is spent; its path goes with the server's port.
-   * @throws {HandoverError} ERR_HANDOVER_CLOSED: the port is closed; ERR_HANDOVER_NOT_MOVABLE: clients still wait at a
-   *   path that was bound anew
+   * is spent, unless it throws; its path goes with the server's port.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED: the port is closed; ERR_HANDOVER_NOT_MOVABLE: it is on its way, or
+   *   clients still wait at a path that was bound anew
+   * @throws {Error} ERR_SERVER_ALREADY_LISTEN
    */
   listen<Server extends net.Server>(server: Server): Server {
     if (this.#descriptor < 0) throw new HandoverError('ERR_HANDOVER_CLOSED', 'the port is closed')
+    assertHere(this)
     if (this.#retired.length > 0) {
       throw new HandoverError(
         'ERR_HANDOVER_NOT_MOVABLE',
         'clients may wait at a path that was bound anew: accept them first, until none comes',
       )
     }
-    this.#stopWatching()
+    const [ready, watching] = [this.#ready, this.#watching]
+    this.#stopWatching() // the event loop has one watcher a descriptor
     const descriptor = this.#descriptor
+    closedWithThread.remove(descriptor)
+    try {
+      const owned = this.#path === null ? null : { path: this.#path, file: this.#file }
+      serveOn(server, descriptor, owned, typeof this.address === 'string' ? this.address : undefined)
+    } catch (error) {
+      closedWithThread.add(descriptor)
+      if (ready !== null) this.watch(ready)
+      if (!watching) this.pause()
+      throw error
+    }
     this.#descriptor = -1
     this.#given = true
-    serveOn(server, descriptor, this.#path, typeof this.address === 'string' ? this.address : null)
     return server
   }
 
   /** Calls `ready` whenever connections wait, until `pause`. */
   watch(ready: () => void): void {
     this.#ready = ready
-    this.#watcher ??= new Watcher(this.#descriptor, () => this.#ready?.())
+    if (this.#watcher === null) {
+      this.#watcher = new Watcher(this.#descriptor, () => this.#ready?.())
+      closedWithThread.remove(this.#descriptor) // a watcher closes what it watches
+    }
     this.#watcher.referenced = this.#referenced
     this.#watcher.watch(READABLE)
     this.#watching = true
@@ -174,7 +195,7 @@ export class ListeningPort {
     const count = this.batch.fill(retired, most)
     if (count > 0) this.#askRetired()
     if (count !== 0) return count
-    close(this.#retired.shift() as number)
+    closeOwn(this.#retired.shift() as number)
     return this.accept(most)
   }
 
@@ -186,13 +207,13 @@ export class ListeningPort {
   renew(): void {
     const options = this.#options
     if (options === null || !('path' in options)) return
-    if (this.#descriptor < 0 || inodeOf(options.path) === this.#inode) return
+    if (this.#descriptor < 0 || isSameFile(this.#fileNow(), this.#file)) return
     const fresh = openPort(options)
-    this.#watcher?.close()
-    this.#watcher = null
+    this.#closeWatcher()
     this.#retired.push(this.#descriptor)
     this.#descriptor = fresh
-    this.#inode = inodeOf(options.path)
+    closedWithThread.add(fresh)
+    this.#file = this.#fileNow()
     if (this.#watching && this.#ready !== null) this.watch(this.#ready)
   }
 
@@ -204,11 +225,14 @@ export class ListeningPort {
     })
   }
 
-  /** Changes the permission bits of a UNIX port's file, to `mode` or by `mode`; a port without a file has none. */
+  /**
+   * Changes the permission bits of a UNIX port's file, to `mode` or by `mode`; a port without a file has none.
+   * @throws {SyscallError} ENOENT: the path does not lead here any more; EPERM, …
+   */
   chmod(mode: number, keep: boolean): void {
     const path = this.#path
     if (path === null || isAbstract(path)) return
-    chmodSync(path, keep ? (statSync(path).mode & 0o777) | mode : mode)
+    changeMode(path, this.#file, mode, keep)
   }
 
   /**
@@ -223,20 +247,33 @@ export class ListeningPort {
 
   /** Removes the path of a port that is closed, if nobody else has the port by now. */
   removePath(): void {
-    if (this.#descriptor < 0 && this.#path !== null && !this.#given) removeIfLast(this.#path, this.#inode)
+    if (this.#descriptor < 0 && this.#path !== null && !this.#given) removeIfLast(this.#path, this.#file)
   }
 
   /** Closes its descriptors and leaves the path: another process has the port. */
   abandon(): void {
     if (this.#descriptor < 0) return
     this.#stopWatching()
-    for (const descriptor of [...this.#retired.splice(0), this.#descriptor]) close(descriptor)
+    for (const descriptor of [...this.#retired.splice(0), this.#descriptor]) closeOwn(descriptor)
     this.#descriptor = -1
   }
 
-  #stopWatching(): void {
-    this.#watcher?.close()
+  /** The file at its path now, and whose it is: an owner that we gave it stays so for us. */
+  #fileNow(): SocketFile | null {
+    const options = this.#options
+    const owner = options !== null && 'path' in options ? options.owner?.uid : undefined
+    return this.#path === null ? null : inodeOf(this.#path, owner)
+  }
+
+  #closeWatcher(): void {
+    if (this.#watcher === null) return
+    this.#watcher.close()
     this.#watcher = null
+    closedWithThread.add(this.#descriptor)
+  }
+
+  #stopWatching(): void {
+    this.#closeWatcher()
     this.#ready = null
     this.#watching = false
   }
@@ -251,4 +288,9 @@ function listens(descriptor: number): boolean {
     if ((error as { code?: string }).code === 'EBADF') throw error
     return false
   }
+}
+
+function closeOwn(descriptor: number): void {
+  closedWithThread.remove(descriptor)
+  close(descriptor)
 }

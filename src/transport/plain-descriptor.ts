@@ -1,8 +1,7 @@
 import type { Parcel, ThingKind } from '../channel/kinds.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
-import { close } from '../syscalls/descriptor.js'
-import { identify } from '../syscalls/identity.js'
-import { first, taking } from './arrived.js'
+import { close, sameFile } from '../syscalls/descriptor.js'
+import { first, notWhatWasSaid, taking } from './arrived.js'
 import { copiesOf } from './copies.js'
 import { assertHere, markOut, notMovable } from './movable.js'
 
@@ -37,9 +36,12 @@ export const descriptorKind: ThingKind<Descriptor | number> = {
 
   share,
 
+  objection: ({ descriptors: { length } }) => (length === 1 ? null : `a descriptor is one, not ${length}`),
+
   adopt: ({ descriptors }) =>
     taking(descriptors, (left) => {
       first(left)
+      if (left.length > 1) throw notWhatWasSaid('single descriptor')
       return new Descriptor(left.shift() as number)
     }),
 }
@@ -56,7 +58,7 @@ function share(thing: Descriptor | number): Parcel {
 /** Closes a number, unless its owner has closed it meanwhile and it leads somewhere else by now. */
 function closeIfSame(fd: number, copy: number): void {
   try {
-    if (identify(fd) === identify(copy)) close(fd)
+    if (sameFile(fd, copy)) close(fd)
   } catch {
     // it is closed already
   }

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
-import type { Arrived, Parcel, ThingKind } from '../channel/kinds.js'
+import type { Parcel, ThingKind } from '../channel/kinds.js'
 import { detailsOf, first, isListening, notWhatWasSaid, taking } from './arrived.js'
 import { copiesOf } from './copies.js'
 import { ListeningPort } from './listening-port.js'
 import { assertHere, markOut, notMovable } from './movable.js'
-import { isAbstract } from './socket-path.js'
+import { isAbstract, isBoundTo } from './socket-path.js'
 
 /** Listening ports, with every client that waits at them. They go on accepting here until the other side has them. */
 export const portKind: ThingKind<ListeningPort> = {
@@ -31,6 +31,8 @@ export const portKind: ThingKind<ListeningPort> = {
 
   share,
 
+  objection: ({ descriptors }) => objectionToPort(descriptors),
+
   adopt: ({ descriptors, details }) => adoptPort(descriptors, details, 'port'),
 }
 
@@ -55,10 +57,19 @@ export function pathDetails(path: string | null): { path?: string } {
   return { path: isAbstract(path) ? path : resolve(path) } // the other side may work in another folder
 }
 
-/** The path in the details of a port. Anything but a path is none. */
-export function pathIn(details: Arrived['details']): string | null {
+/**
+ * The path in the details of a port, if its descriptor is bound there: whoever sends us a port could have us remove any
+ * other socket by its name. Anything else is none. Borrows the descriptor.
+ */
+export function pathIn(details: unknown, descriptor: number): string | null {
   const { path } = detailsOf(details)
-  return typeof path === 'string' && path !== '' ? path : null
+  return typeof path === 'string' && isBoundTo(descriptor, path) ? path : null
+}
+
+/** Why no port can be made of descriptors that arrived; null if one can. Borrows them. */
+export function objectionToPort(descriptors: readonly number[]): string | null {
+  if (descriptors.length === 0) return 'a port came without its descriptor'
+  return descriptors.every(isListening) ? null : 'a descriptor that came does not listen'
 }
 
 /** Makes a port of what arrived: the first descriptor, and others that clients may still wait at. Takes them. */
@@ -66,7 +77,7 @@ export function adoptPort(descriptors: readonly number[], details: unknown, what
   return taking(descriptors, (left) => {
     first(left)
     if (!left.every(isListening)) throw notWhatWasSaid(what)
-    const path = pathIn(details)
+    const path = pathIn(details, left[0] as number)
     const port = ListeningPort.adopt(left.shift() as number, path === null ? {} : { path })
     port.addRetired(left.splice(0))
     return port

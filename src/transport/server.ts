@@ -1,12 +1,13 @@
 import net from 'node:net'
 import type { Parcel, ThingKind } from '../channel/kinds.js'
 import { closePort, descriptorOfServer } from '../runtime/node-servers.js'
+import { closeMany } from '../syscalls/descriptor.js'
 import { detailsOf, familyOf, first, isListening, notUnderstood, notWhatWasSaid, taking } from './arrived.js'
 import { copiesOf } from './copies.js'
 import type { ListeningPort } from './listening-port.js'
 import { assertHere, markOut, notMovable } from './movable.js'
-import { adoptPort, pathDetails, pathIn } from './port.js'
-import { lookAfterPath, serveOn } from './server-port.js'
+import { adoptPort, objectionToPort, pathDetails, pathIn } from './port.js'
+import { lookAfterPath, ownPath, serveOn } from './server-port.js'
 
 /** What a server arrives as: the same class, or its port alone where certificates and sessions would have to come too. */
 type Class = 'net' | 'http' | 'port'
@@ -40,22 +41,51 @@ export const serverKind: ThingKind<net.Server | ListeningPort> = {
 
   share: (thing) => share(thing as net.Server),
 
-  adopt({ descriptors, details }) {
-    const { class: name, halfOpen, pauseOnConnect } = detailsOf(details)
-    if (name === 'port') return adoptPort(descriptors, details, 'server')
-    const adopted = (make: () => net.Server): net.Server =>
-      taking(descriptors, (left) => {
-        if (name !== 'net' && name !== 'http') throw notUnderstood('server', details)
-        const descriptor = first(left)
-        if (!isListening(descriptor) || familyOf(descriptor) === null) throw notWhatWasSaid('server')
-        const server = make()
-        serveOn(server, left.shift() as number, pathIn(details))
-        return server
-      })
-    if (name === 'http') return import('node:http').then(({ createServer }) => adopted(createServer))
-    const options = { allowHalfOpen: halfOpen === true, pauseOnConnect: pauseOnConnect === true }
-    return adopted(() => net.createServer(options))
+  prepare: () => (http === null ? findHttp() : undefined),
+
+  objection({ descriptors, details }) {
+    const { class: name } = detailsOf(details)
+    if (name !== 'net' && name !== 'http' && name !== 'port') return 'its class is unknown here'
+    const why = objectionToPort(descriptors)
+    if (why !== null || name === 'port') return why
+    if (descriptors.length > 1) return `a server has one descriptor, not ${descriptors.length}`
+    return familyOf(descriptors[0] as number) === null ? 'its port is neither of TCP nor of UNIX' : null
   },
+
+  adopt({ descriptors, details }) {
+    const { class: name } = detailsOf(details)
+    if (name === 'port') return adoptPort(descriptors, details, 'server')
+    if (name !== 'http' || http !== null) return serverOf(descriptors, details)
+    return findHttp().then(
+      () => serverOf(descriptors, details),
+      (error) => {
+        closeMany(Int32Array.from(descriptors)) // nobody else has them
+        throw error
+      },
+    )
+  },
+}
+
+/** Node's http is large, and many programs move no server of it: loaded when the first is about to come. */
+let http: typeof import('node:http') | null = null
+
+async function findHttp(): Promise<void> {
+  http = await import('node:http')
+}
+
+function serverOf(descriptors: readonly number[], details: unknown): net.Server {
+  const { class: name, halfOpen, pauseOnConnect } = detailsOf(details)
+  return taking(descriptors, (left) => {
+    if (name !== 'net' && name !== 'http') throw notUnderstood('server', details)
+    const descriptor = first(left)
+    if (left.length > 1 || !isListening(descriptor) || familyOf(descriptor) === null) throw notWhatWasSaid('server')
+    const options = { allowHalfOpen: halfOpen === true, pauseOnConnect: pauseOnConnect === true }
+    const server = name === 'http' && http !== null ? http.createServer() : net.createServer(options)
+    const path = pathIn(details, descriptor)
+    serveOn(server, descriptor, path === null ? null : ownPath(path))
+    left.shift()
+    return server
+  })
 }
 
 function share(server: net.Server): Parcel {
@@ -64,8 +94,8 @@ function share(server: net.Server): Parcel {
   if (descriptor < 0) throw notMovable(whyNot(server))
   const address = server.address()
   const path = typeof address === 'string' ? address : null
-  const copies = copiesOf(descriptor)
   const removePath = path === null ? null : lookAfterPath(server, path)
+  const copies = copiesOf(descriptor)
   return {
     descriptors: copies.descriptors,
     details: { class: classOf(server), ...optionsOf(server), ...pathDetails(path) },

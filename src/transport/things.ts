@@ -7,8 +7,11 @@ import { descriptorOfServer } from '../runtime/node-servers.js'
 import { descriptorOfSocket } from '../runtime/node-sockets.js'
 import { Descriptor } from '../sendmsg/descriptor.js'
 import { type DescriptorLike, descriptorOf } from '../sendmsg/socket-argument.js'
-import { AF_INET, AF_INET6, AF_UNIX, SOCK_DGRAM, SOCK_STREAM } from '../syscalls/constants.js'
+import { AF_INET, AF_INET6, AF_UNIX, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM } from '../syscalls/constants.js'
+import { close } from '../syscalls/descriptor.js'
 import * as syscalls from '../syscalls/identity.js'
+import { hasInput } from '../syscalls/poll.js'
+import { getpeername } from '../syscalls/socket-name.js'
 import { adoptSocket } from './adopt-socket.js'
 import { datagramKind } from './datagram.js'
 import { ListeningPort } from './listening-port.js'
@@ -44,14 +47,51 @@ function numberOf(thing: Identifiable): number {
  * one that listens, a `dgram.Socket` of a UDP socket, a `Descriptor` of all else. Takes it, also when it throws.
  */
 export function thingOf(descriptor: number): net.Socket | ListeningPort | dgram.Socket | Descriptor {
-  const identity = syscalls.parseIdentity(syscalls.identify(descriptor))
-  if (!identity?.socket) return new Descriptor(descriptor)
-  const { family, socketType, listening } = identity
-  const internet = family === AF_INET || family === AF_INET6
-  if (internet && socketType === SOCK_DGRAM) {
-    return datagramKind.adopt({ descriptors: [descriptor], details: null, bytes: Buffer.alloc(0) }) as dgram.Socket
+  switch (kindOf(descriptor)) {
+    case 'datagrams':
+      return datagramKind.adopt({ descriptors: [descriptor], details: null, bytes: Buffer.alloc(0) }) as dgram.Socket
+    case 'port':
+      return ListeningPort.adopt(descriptor)
+    case 'tcp':
+      return adoptSocket(descriptor, { type: 'tcp' }, Buffer.alloc(0))
+    case 'unix':
+      return adoptSocket(descriptor, { type: 'unix' }, Buffer.alloc(0))
+    default:
+      return new Descriptor(descriptor)
   }
-  if (socketType !== SOCK_STREAM || !(internet || family === AF_UNIX)) return new Descriptor(descriptor)
-  if (listening) return ListeningPort.adopt(descriptor)
-  return adoptSocket(descriptor, { type: internet ? 'tcp' : 'unix' }, Buffer.alloc(0))
+}
+
+/** What speaks as TCP does, and as UDP does. 0: this system does not tell. */
+const STREAMS: ReadonlySet<number> = new Set([0, IPPROTO_TCP, 262]) // 262: MPTCP, which the headers of old systems lack
+const DATAGRAMS: ReadonlySet<number> = new Set([0, IPPROTO_UDP])
+
+/** Takes the descriptor when it throws. */
+function kindOf(descriptor: number): 'datagrams' | 'port' | 'tcp' | 'unix' | 'other' {
+  try {
+    const identity = syscalls.parseIdentity(syscalls.identify(descriptor))
+    if (!identity?.socket) return 'other'
+    const { family, socketType, protocol, listening } = identity
+    const internet = family === AF_INET || family === AF_INET6
+    if (internet && socketType === SOCK_DGRAM) return DATAGRAMS.has(protocol) ? 'datagrams' : 'other'
+    if (socketType !== SOCK_STREAM || !(internet ? STREAMS.has(protocol) : family === AF_UNIX)) return 'other'
+    if (listening) return 'port'
+    if (!isConnected(descriptor)) return 'other'
+    return internet ? 'tcp' : 'unix'
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EBADF') close(descriptor)
+    throw error
+  }
+}
+
+/**
+ * Whether a socket is connected, or was: of a client that has reset its connection the kernel forgets where it was, but
+ * there is its end to be read. Borrows it.
+ */
+export function isConnected(descriptor: number): boolean {
+  try {
+    getpeername(descriptor)
+    return true
+  } catch {
+    return hasInput(descriptor)
+  }
 }

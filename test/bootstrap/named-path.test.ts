@@ -117,7 +117,7 @@ test('a live owner is left alone: EADDRINUSE, with what to do', async (t) => {
   const { ino } = statSync(path)
   await assert.rejects(listen(path), (thrown) => {
     assert.ok(thrown instanceof SyscallError)
-    return error('EADDRINUSE', new RegExp(path), /another program serves it/)(thrown)
+    return error('EADDRINUSE', new RegExp(path), /Another program has this name/)(thrown)
   })
   assert.equal(statSync(path).ino, ino)
   const channel = await connect(path)

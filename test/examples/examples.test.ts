@@ -10,9 +10,10 @@ import test from 'node:test'
 import { type Channel, ListeningPort, listen } from '../../src/index.js'
 import { get } from '../support/client.js'
 import { type Command, command, handover } from '../support/command.js'
-import { noLeak } from '../support/descriptors.js'
+import { noLeak, socketCount } from '../support/descriptors.js'
 import { notifyManager } from '../support/notify-manager.js'
 import { root, scratch } from '../support/paths.js'
+import { freePort } from '../support/programs.js'
 import { until } from '../support/wait.js'
 
 const example = (name: string): string => join(root, 'examples', name)
@@ -158,6 +159,45 @@ test('channel: what was read before the connection was handed over is the childâ
   assert.equal(await run.ended, 0)
 })
 
+test('channel: when the child ends, the master answers what it has not taken, and starts another', async (t) => {
+  const run = command(t, process.execPath, [example('channel.mjs')])
+  const port = Number(await run.line(PORT))
+  const greeted = async (name: string): Promise<string> => {
+    const client = net.connect(port, '127.0.0.1').setEncoding('utf8')
+    t.after(() => client.destroy())
+    client.write(`${name}\n`)
+    let heard = ''
+    for await (const text of client) {
+      heard += text
+      if (/ here.*\n$/.test(heard)) break
+    }
+    return heard
+  }
+  const GREETING = /^who is there\?\nhello (\w+), process (\d+) here\n$/
+  const pidOf = async (name: string): Promise<number> => Number(GREETING.exec(await greeted(name))?.[2])
+  let pid = await pidOf('ann')
+  for (const name of ['ben', 'cleo']) {
+    process.kill(pid, 'SIGSTOP') // what comes now waits for it
+    const before = socketCount(run.child.pid)
+    const waiting = greeted('waits')
+    await until('it is accepted', () => socketCount(run.child.pid) > before)
+    process.kill(pid, 'SIGKILL')
+    assert.match(await waiting, /^who is there\?\nnobody is here now: ERR_HANDOVER_(PEER_GONE|CLOSED)\n$/)
+    const killed = pid
+    await until('there is another', async () => {
+      pid = await pidOf(name)
+      return pid > 0 && pid !== killed
+    })
+  }
+  const rude = net.connect(port, '127.0.0.1')
+  await once(rude, 'data')
+  rude.resetAndDestroy()
+  assert.equal(await pidOf('dora'), pid)
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
+  assert.equal(run.stderr(), '')
+})
+
 test('take-over: the second program has the port and the live connections, and no client notices', async (t) => {
   const name = join(scratch(t), 'name')
   const start = (): Command => command(t, process.execPath, [example('take-over.mjs'), '0', name])
@@ -176,6 +216,45 @@ test('take-over: the second program has the port and the live connections, and n
   while (answers.some((answer) => answer !== `${second.child.pid} reused`))
   assert.equal(await first.ended, 0)
   assert.match(await second.line(/has taken over (\d+) connections/), /^20$/)
+})
+
+test('take-over: clients that ask without a pause move too, and a third program waits for its turn', async (t) => {
+  const name = join(scratch(t), 'name')
+  const port = await freePort()
+  const start = (): Command => command(t, process.execPath, [example('take-over.mjs'), String(port), name])
+  const first = start()
+  await first.line(/serves port/)
+  await until('the name is there', () => existsSync(name))
+  const clients = Array.from({ length: 20 }, () => new http.Agent({ keepAlive: true, maxSockets: 1 }))
+  let stopped = false
+  t.after(() => {
+    stopped = true
+    for (const agent of clients) agent.destroy()
+  })
+  const answeredBy: string[] = []
+  const asking = clients.map(async (agent, id) => {
+    let asked = 0
+    while (!stopped) {
+      const [pid, connection] = (await answerOf(agent, port)).split(' ')
+      if (asked++ > 0) assert.equal(connection, 'reused')
+      answeredBy[id] = pid as string
+    }
+  })
+  const failed = Promise.all(asking)
+  failed.catch(() => {})
+  const served = (): Set<string | undefined> => new Set(Array.from(clients, (_, id) => answeredBy[id]))
+  await until('all are served', () => !served().has(undefined))
+  const others = [start(), start(), start()] // which of them comes first is for them to settle
+  for (const one of others) await one.line(/has taken over 20 connections/)
+  const ends = [first, ...others].map(({ exited }) => exited)
+  let over = 0
+  for (const end of ends) void end.then((code) => code === 0 && over++)
+  await until('three have ended', () => over === 3)
+  const last = others.find(({ child }) => child.exitCode === null) as Command
+  await until('the last serves all', () => served().size === 1 && served().has(String(last.child.pid)))
+  stopped = true
+  await failed
+  for (const one of [first, ...others]) assert.equal(one.stderr(), '')
 })
 
 /** Which process answered, and whether over a connection that was there before. */
