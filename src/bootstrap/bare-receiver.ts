@@ -1,8 +1,10 @@
 /** Receives without a protocol: what senders say waits here until it is taken. */
+
 import { EventEmitter } from 'node:events'
 import { checkOptions, printable } from '../arguments.js'
 import { guarded } from '../channel/deliveries.js'
 import type { End } from '../channel/end.js'
+import { iteration } from '../channel/iteration.js'
 import { RECEIVE_OPTIONS, type ReceiveOptions } from '../channel/options.js'
 import { onStop } from '../channel/stop.js'
 import { discard } from '../channel/unpacking.js'
@@ -14,7 +16,7 @@ import { type Admission, stranger } from './admission.js'
 import { BareSender } from './bare-sender.js'
 import type { ListeningOptions } from './listen.js'
 import type { Caller, EndSource } from './registry.js'
-import { iteration, Takers } from './takers.js'
+import { Takers } from './takers.js'
 
 export interface BareDelivery {
   /** What came with the things; one byte as a rule. */

@@ -18,6 +18,7 @@ import {
   unanswered,
   warnRefused,
 } from './endings.js'
+import { iteration } from './iteration.js'
 import { Link } from './link.js'
 import { OffersReceived } from './offers-received.js'
 import { OffersSent } from './offers-sent.js'
@@ -146,7 +147,9 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
       if (options.signal?.aborted) throw reasonOf(options.signal)
       let forget = (): boolean => false
       const stop = onStop(options, (reason) => {
-        if (forget()) reject(reason)
+        if (!forget()) return
+        stop()
+        reject(reason)
       })
       forget = this.#received.take({
         given: (offer, descriptors) => {
@@ -174,12 +177,8 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   }
 
   /** All that comes, until the channel ends. Leaving the loop leaves the channel open. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Delivery, void, void> {
-    for (;;) {
-      const delivery = await this.receive()
-      if (delivery === null) return
-      yield delivery
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery> {
+    return iteration((options) => this.receive(options))
   }
 
   /**
@@ -261,7 +260,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#received.lost()
     this.#sent.lost(this.#closed ? closedHere() : peerGone(error))
     if (this.#closed) return this.#received.end()
-    if (this.#reconnect === undefined || isHopeless(error)) return this.#finish(error, error ?? peerGone(null))
+    if (this.#reconnect === undefined || isHopeless(error)) return this.#finish(error, error ?? this.#goneAs())
     this.#tell('disconnected', error)
     this.#reconnect(this.#stopped.signal, () => this.#referenced).then(
       (end) => this.#reattach(end),
@@ -278,6 +277,10 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     }
   }
 
+  #goneAs(): Error {
+    return this.#peer === null ? closedBeforeHello() : peerGone(null)
+  }
+
   /** The one exit. `untold` is what those hear whose things were not sent. */
   #finish(error: Error | null, untold: Error): void {
     if (this.#closed) return
@@ -286,7 +289,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
     this.#stopped.abort()
     this.#sent.end(untold)
     this.#received.end()
-    this.#opening?.failed(this.#peer === null && error === null ? closedBeforeHello() : untold)
+    this.#opening?.failed(untold)
     process.nextTick(() => this.emit('close', error))
   }
 }

@@ -53,7 +53,7 @@ for (const [place, named] of places) {
     const stranger = peer(t, 'connect', listener.address, { user: STRANGER, admit: { uids: [0] } })
     await refused
     const { code } = await stranger.hears<{ code: string }>('failed')
-    assert.equal(code, 'ERR_HANDOVER_PEER_GONE')
+    assert.equal(code, 'ERR_HANDOVER_NO_HELLO')
   })
 }
 
@@ -127,7 +127,7 @@ test('rules replace the default: this user too must be named', async (t) => {
   noLeak(t)
   const listener = await listening(t, openPath(t), { admit: { uids: [STRANGER] } })
   const refused = once(listener, 'refused')
-  await assert.rejects(connect(listener.address), error('ERR_HANDOVER_PEER_GONE'))
+  await assert.rejects(connect(listener.address), error('ERR_HANDOVER_NO_HELLO'))
   await refused
 })
 

@@ -214,7 +214,7 @@ test('peers that do not speak the protocol are failures, told one by one, and no
   assert.deepEqual([who.pid, reason.code], [process.pid, 'ERR_HANDOVER_BAD_FRAME'])
   const gone = once(listener, 'failed')
   silent(t, listener).close()
-  assert.equal(((await gone) as [unknown, { code: string }])[1].code, 'ERR_HANDOVER_PEER_GONE')
+  assert.equal(((await gone) as [unknown, { code: string }])[1].code, 'ERR_HANDOVER_NO_HELLO')
   const [channel, other] = await Promise.all([connect(listener.address), listener.accept()])
   channel.close()
   other?.close()
