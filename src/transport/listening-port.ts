@@ -114,12 +114,12 @@ export class ListeningPort {
     return this.#path
   }
 
-  /** Every descriptor that clients may wait at, `fd` first. Borrowed. */
+  /** Every descriptor that clients may wait at, `fd` first. Borrowed. @internal */
   get descriptors(): readonly number[] {
     return this.#descriptor < 0 ? [] : [this.#descriptor, ...this.#retired]
   }
 
-  /** Adds sockets that listened on its path before it was bound anew. Takes the descriptors. */
+  /** Adds sockets that listened on its path before it was bound anew. Takes the descriptors. @internal */
   addRetired(descriptors: readonly number[]): void {
     for (const descriptor of descriptors) closedWithThread.add(descriptor)
     this.#retired.push(...descriptors)
@@ -203,6 +203,7 @@ export class ListeningPort {
    * Makes sure that a UNIX port's path leads here. Programs remove a socket file before they listen on it; the
    * second of several workers would remove that of the first. Binds the path anew if so, and keeps what waits.
    * @throws {SyscallError} somebody else listens there now
+   * @internal
    */
   renew(): void {
     const options = this.#options
@@ -245,12 +246,12 @@ export class ListeningPort {
     this.removePath()
   }
 
-  /** Removes the path of a port that is closed, if nobody else has the port by now. */
+  /** Removes the path of a port that is closed, if nobody else has the port by now. @internal */
   removePath(): void {
     if (this.#descriptor < 0 && this.#path !== null && !this.#given) removeIfLast(this.#path, this.#file)
   }
 
-  /** Closes its descriptors and leaves the path: another process has the port. */
+  /** Closes its descriptors and leaves the path: another process has the port. @internal */
   abandon(): void {
     if (this.#descriptor < 0) return
     this.#stopWatching()
