@@ -25,14 +25,14 @@ export function objection(offer: DecodedOffer, descriptors: Int32Array): Handove
       return new HandoverError('ERR_HANDOVER_IDENTITY', `${kind}: announced was "${announced}", "${found}" came`)
     }
   }
-  for (const [index, thing] of arrivals(offer, descriptors).entries()) {
+  for (const [index, thing] of partsOf(offer, descriptors).entries()) {
     const why = objectionOf(thing)
     if (why !== null) return new HandoverError('ERR_HANDOVER_REFUSED', printable(`things[${index}]: ${why}`))
   }
   return null
 }
 
-function objectionOf({ kind, arrived }: { kind: ThingKind; arrived: Arrived }): string | null {
+function objectionOf({ kind, arrived }: Part): string | null {
   try {
     return kind.objection?.(arrived) ?? null
   } catch (error) {
@@ -46,17 +46,30 @@ export function preparation({ head }: DecodedOffer): Promise<unknown> | null {
   return waits.every((wait) => wait === true) ? null : Promise.all(waits)
 }
 
+interface Part {
+  readonly kind: ThingKind
+  readonly arrived: Arrived
+}
+
+/** Looked at before the claim, and used after it. */
+const known = new WeakMap<DecodedOffer, Part[]>()
+const NOTHING = Buffer.alloc(0)
+
 /** What belongs to each thing. Borrows the descriptors. */
-function arrivals({ head, bytes }: DecodedOffer, descriptors: Int32Array): { kind: ThingKind; arrived: Arrived }[] {
+function partsOf(offer: DecodedOffer, descriptors: Int32Array): Part[] {
+  const parts = known.get(offer)
+  if (parts !== undefined) return parts
+  const { head, bytes } = offer
   let at = 0
   let read = 0
-  return head.things.map(({ kind, ids, details, bytes: count = 0 }) => {
-    const own = [...descriptors.subarray(at, at + ids.length)]
-    at += ids.length
+  const made = head.things.map(({ kind, ids, details, bytes: count = 0 }): Part => {
+    const own = ids.map(() => descriptors[at++] as number)
+    const unread = count === 0 ? NOTHING : bytes.subarray(read, read + count)
     read += count
-    const arrived = { descriptors: own, ids, details, bytes: bytes.subarray(read - count, read) }
-    return { kind: kindNamed(kind) as ThingKind, arrived }
+    return { kind: kindNamed(kind) as ThingKind, arrived: { descriptors: own, ids, details, bytes: unread } }
   })
+  known.set(offer, made)
+  return made
 }
 
 /**
@@ -71,11 +84,11 @@ export function unpack(offer: DecodedOffer, descriptors: Int32Array): Delivery |
 
 function thingsOf(offer: DecodedOffer, descriptors: Int32Array): unknown[] | Promise<unknown[]> {
   const made: unknown[] = []
-  const parts = arrivals(offer, descriptors)
+  const parts = partsOf(offer, descriptors)
   let left = 0
   const unpackFrom = (first: number): unknown[] | Promise<unknown[]> => {
     for (let index = first; index < parts.length; index++) {
-      const { kind, arrived } = parts[index] as { kind: ThingKind; arrived: Arrived }
+      const { kind, arrived } = parts[index] as Part
       left = index + 1
       const thing = kind.adopt(arrived)
       if (thing instanceof Promise) {

@@ -25,7 +25,12 @@ export function adoptSocket(descriptor: number, details: ConnectionDetails, byte
   })
 }
 
-const FAMILIES: Readonly<Record<string, readonly number[]>> = { tcp: [AF_INET, AF_INET6], unix: [AF_UNIX] }
+/** How the identities of connections begin; behind it come the protocol, and whether the socket listens. */
+const streamsOf = (...families: number[]): string[] => families.map((family) => `socket ${family} ${SOCK_STREAM} `)
+const STREAMS: Readonly<Record<string, readonly string[]>> = {
+  tcp: streamsOf(AF_INET, AF_INET6),
+  unix: streamsOf(AF_UNIX),
+}
 
 /**
  * Whether a connection can be made of a descriptor. Borrows it.
@@ -33,18 +38,14 @@ const FAMILIES: Readonly<Record<string, readonly number[]>> = { tcp: [AF_INET, A
  * @throws {HandoverError} ERR_HANDOVER_IDENTITY: it is not what the details say
  */
 export function checkConnection(descriptor: number, id: string, { type }: ConnectionDetails): void {
-  const [what, family, socketType, , listening] = id.split(' ')
-  const families = FAMILIES[type]
-  const fits =
-    families !== undefined
-      ? what === 'socket' &&
-        families.includes(Number(family)) &&
-        Number(socketType) === SOCK_STREAM &&
-        listening === '0'
-      : type === 'tty'
-        ? tty.isatty(descriptor)
-        : id.endsWith(' fifo') || what === 'socket'
-  if (!fits) throw notWhatWasSaid(nouns[type])
+  const streams = STREAMS[type]
+  if (streams !== undefined) {
+    const start = streams.find((beginning) => id.startsWith(beginning))
+    if (start !== undefined && id[id.indexOf(' ', start.length) + 1] === '0') return
+  } else if (type === 'tty' ? tty.isatty(descriptor) : id.endsWith(' fifo') || id.startsWith('socket ')) {
+    return
+  }
+  throw notWhatWasSaid(nouns[type])
 }
 
 /** Node looks at the descriptor itself: the event loop aborts the process over a file, say. */
