@@ -3,6 +3,16 @@ import type { Handle, Inside } from './node-sockets.js'
 
 type Callback = (error?: Error | null) => void
 
+/** The functions by which Node's stream gets something done. */
+const REPLACED = ['_write', '_writev', '_final', '_destroy'] as const
+
+/** Where a socket has what holds it. */
+const HELD = Symbol('handover.held')
+type Held = Inside & { [HELD]: HeldSocket }
+
+/** Node calls this whenever somebody wants to read on; `reading` tells later whether anybody did. */
+const readsLater = (): number => 0
+
 /**
  * A socket that is kept from its descriptor: nothing reads, writes, shuts down or closes it, whatever is called on the
  * socket meanwhile. What was called waits, and goes on when the socket is let go. Node's stream calls four functions to
@@ -17,7 +27,8 @@ export class HeldSocket {
   readonly #timeout: number
   /** The peer's end was read, and 'end' not emitted: the kernel tells it again to whoever reads on. */
   readonly #ended: boolean
-  readonly #own: [name: string, descriptor: PropertyDescriptor | undefined][] = []
+  /** What the socket had of its own in place of Node's functions, as process.stdout has; null: nothing. */
+  #own: Map<string, PropertyDescriptor> | null = null
   #write: (() => void) | null = null
   #final: (() => void) | null = null
   #destroy: (() => void) | null = null
@@ -29,26 +40,28 @@ export class HeldSocket {
     this.#timeout = socket.timeout ?? 0
     if (this.#timeout > 0) socket.setTimeout(0)
     this.#handle.readStop()
-    // Node calls this whenever somebody wants to read on; `reading` tells later whether anybody did.
-    this.#handle.readStart = () => 0
+    this.#handle.readStart = readsLater
     this.bytes = drained(this.#socket)
     const state = this.#socket._readableState
     this.#ended = state.ended && !state.endEmitted
     if (this.#ended) state.ended = false // or reading here would emit 'end', before the bytes that may come back
-    this.#replace({
-      _write: (chunk: unknown, encoding: BufferEncoding, callback: Callback) => {
-        this.#write = () => this.#socket._write(chunk, encoding, callback)
-      },
-      _writev: (chunks: never[], callback: Callback) => {
-        this.#write = () => this.#socket._writev?.(chunks, callback)
-      },
-      _final: (callback: Callback) => {
-        this.#final = () => this.#socket._final(callback)
-      },
-      _destroy: (error: Error | null, callback: (error: Error | null) => void) => {
-        this.#destroy = () => this.#socket._destroy(error, callback as Callback)
-      },
-    })
+    this.#replace()
+  }
+
+  /** The same functions for every socket: they are many. */
+  static readonly #waiting = {
+    _write(this: Held, chunk: unknown, encoding: BufferEncoding, callback: Callback): void {
+      this[HELD].#write = () => this._write(chunk, encoding, callback)
+    },
+    _writev(this: Held, chunks: never[], callback: Callback): void {
+      this[HELD].#write = () => this._writev?.(chunks, callback)
+    },
+    _final(this: Held, callback: Callback): void {
+      this[HELD].#final = () => this._final(callback)
+    },
+    _destroy(this: Held, error: Error | null, callback: (error: Error | null) => void): void {
+      this[HELD].#destroy = () => this._destroy(error, callback as Callback)
+    },
   }
 
   /** Closes the socket's descriptor and nothing more: other copies stay open, so that the peer sees no end. */
@@ -79,13 +92,18 @@ export class HeldSocket {
     this.#final?.()
   }
 
-  #replace(functions: Record<string, unknown>): void {
+  #replace(): void {
     const socket = this.#socket as unknown as Record<string, unknown>
-    for (const name in functions) {
-      const own = Object.hasOwn(socket, name) // process.stdout has one of its own
-      this.#own.push([name, own ? Object.getOwnPropertyDescriptor(socket, name) : undefined])
-      if (own) Object.defineProperty(socket, name, { value: functions[name], configurable: true, writable: true })
-      else socket[name] = functions[name]
+    ;(this.#socket as Held)[HELD] = this
+    for (const name of REPLACED) {
+      const value = HeldSocket.#waiting[name]
+      if (Object.hasOwn(socket, name)) {
+        this.#own ??= new Map()
+        this.#own.set(name, Object.getOwnPropertyDescriptor(socket, name) as PropertyDescriptor)
+        Object.defineProperty(socket, name, { value, configurable: true, writable: true })
+      } else {
+        socket[name] = value
+      }
     }
   }
 
@@ -93,7 +111,8 @@ export class HeldSocket {
   #replaceByNodes(): void {
     const socket = this.#socket as unknown as Record<string, unknown>
     const node = Object.getPrototypeOf(socket) as Record<string, unknown>
-    for (const [name, own] of this.#own.splice(0)) {
+    for (const name of REPLACED) {
+      const own = this.#own?.get(name)
       if (own === undefined) socket[name] = node[name]
       else Object.defineProperty(socket, name, own)
     }
@@ -101,9 +120,11 @@ export class HeldSocket {
 
   #putBack(): void {
     Reflect.deleteProperty(this.#handle, 'readStart')
-    for (const [name, descriptor] of this.#own.splice(0)) {
+    Reflect.deleteProperty(this.#socket, HELD)
+    for (const name of REPLACED) {
       Reflect.deleteProperty(this.#socket, name)
-      if (descriptor !== undefined) Object.defineProperty(this.#socket, name, descriptor)
+      const own = this.#own?.get(name)
+      if (own !== undefined) Object.defineProperty(this.#socket, name, own)
     }
   }
 }
