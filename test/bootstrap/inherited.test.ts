@@ -151,6 +151,13 @@ test('without the variable, or with garbage in it, the error says so', async (t)
   }
 })
 
+/** What a program needs to load an addon that is built with sanitizers. */
+const sanitizers = Object.fromEntries(
+  ['LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  ),
+)
+
 test('the options of spawn are those of node:child_process', async (t) => {
   noLeak(t)
   const folder = scratch(t)
@@ -163,7 +170,7 @@ test('the options of spawn are those of node:child_process', async (t) => {
   )
   const { child, channel } = spawn(process.execPath, [script], {
     cwd: folder,
-    env: { OWN: 'yes' },
+    env: { OWN: 'yes', ...sanitizers },
     argv0: 'another',
     detached: true,
     stdio: 'ignore',
