@@ -12,7 +12,7 @@ import { isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { error, type Peering, peerArguments, STRANGER, soon, watched } from '../support/peers.js'
-import { program } from '../support/programs.js'
+import { program, sanitizers } from '../support/programs.js'
 import { interpreter } from '../support/python.js'
 
 const PIPES = ['pipe', 'pipe', 'pipe'] as const
@@ -150,13 +150,6 @@ test('without the variable, or with garbage in it, the error says so', async (t)
     assert.throws(() => inherited(), error('ERR_HANDOVER_BAD_CHANNEL', new RegExp(`HANDOVER_CHANNEL=${value} `)))
   }
 })
-
-/** What a program needs to load an addon that is built with sanitizers. */
-const sanitizers = Object.fromEntries(
-  ['LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS'].flatMap((name) =>
-    process.env[name] === undefined ? [] : [[name, process.env[name]]],
-  ),
-)
 
 test('the options of spawn are those of node:child_process', async (t) => {
   noLeak(t)

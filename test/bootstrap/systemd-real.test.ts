@@ -9,7 +9,7 @@ import { type Command, command } from '../support/command.js'
 import { noLeak, openDescriptors } from '../support/descriptors.js'
 import { type NotifyManager, notifyManager } from '../support/notify-manager.js'
 import { root, scratch } from '../support/paths.js'
-import { freePort } from '../support/programs.js'
+import { freePort, sanitizers } from '../support/programs.js'
 
 const TOOL = 'systemd-socket-activate'
 const missing = spawnSync(TOOL, ['--version']).status !== 0
@@ -19,7 +19,8 @@ const skip = missing && process.env.HANDOVER_PEERS !== 'required' && `needs ${TO
 /** Lets systemd listen, and start the example at the first client. */
 async function activated(t: TestContext, args: string[], manager: NotifyManager): Promise<Command> {
   assert.ok(!missing, `HANDOVER_PEERS=required: this test needs ${TOOL} (package systemd)`)
-  const setenv = ['-E', `NOTIFY_SOCKET=${manager.address}`]
+  const own = { NOTIFY_SOCKET: manager.address, ...sanitizers }
+  const setenv = Object.entries(own).flatMap(([name, value]) => ['-E', `${name}=${value}`])
   const run = command(t, TOOL, [...args, ...setenv, process.execPath, join(root, 'examples/systemd.mjs')])
   await run.line(/Listening on /)
   return run

@@ -125,3 +125,10 @@ export function certificate(t: TestContext): { keyFile: string; certFile: string
   if (made.status !== 0) throw new Error(`openssl: ${made.stderr}`)
   return { keyFile, certFile, cert: readFileSync(certFile) }
 }
+
+/** What a program with an environment of its own needs to load an addon that is built with sanitizers. */
+export const sanitizers = Object.fromEntries<string>(
+  ['LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS'].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name] as string]],
+  ),
+)
