@@ -3,12 +3,12 @@ import type { Hello } from '../wire/hello.js'
 import type { DecodedOffer, Verdict } from '../wire/offer.js'
 import type { Returned } from './held-descriptors.js'
 
-/** What a channel tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
+/** What a link tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
 export interface LinkHandlers {
   /** The peer's hello came and a common version exists. `sender` if the kernel was asked who said it. */
   opened?(peer: Hello, sender: Credentials | null): void
   message?(message: unknown): void
-  /** Gives the descriptors; null when there was no room for them. Answer it, sooner or later, with `answer`. */
+  /** Gives the descriptors; null when there was no room for them. Answer it with one verdict, sooner or later. */
   offered?(offer: DecodedOffer, descriptors: Int32Array | null): void
   /** What became of an offer of ours. */
   answered?(verdict: Verdict): void

@@ -197,7 +197,7 @@ export class OffersSent {
     try {
       this.#hold(offer)
     } catch {
-      return // no descriptors are left: then its owner must leave it open, as the documents say
+      return // no descriptors are left: then its owner must leave it open, as a Parcel promises
     }
     row.set(offer.descriptors)
     offer.descriptors = row
