@@ -17,19 +17,28 @@ export async function openWithin(
   const stop = controller.signal
   const unlisten = onStop({ timeout, ...(signal && { signal }) }, (reason) => controller.abort(reason), late)
   try {
-    const channel = await make(stop)
-    const aborted = (): void => channel.close()
-    if (stop.aborted) aborted()
-    stop.addEventListener('abort', aborted, { once: true })
-    try {
-      return await channel.opened
-    } catch (error) {
-      stop.throwIfAborted()
-      throw error
-    } finally {
-      stop.removeEventListener('abort', aborted)
-    }
+    return await Promise.race([opened(make, stop), aborted(stop)])
   } finally {
     unlisten()
   }
+}
+
+/** A channel that comes too late, as a bootstrap may pay no heed to the signal, is closed. */
+async function opened(make: (stop: AbortSignal) => Channel | Promise<Channel>, stop: AbortSignal): Promise<Channel> {
+  const channel = await make(stop)
+  const close = (): void => channel.close()
+  if (stop.aborted) close()
+  stop.addEventListener('abort', close, { once: true })
+  try {
+    return await channel.opened
+  } finally {
+    stop.removeEventListener('abort', close)
+  }
+}
+
+function aborted(stop: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (stop.aborted) reject(stop.reason)
+    stop.addEventListener('abort', () => reject(stop.reason), { once: true })
+  })
 }

@@ -13,9 +13,11 @@ import {
   registerKind,
 } from '../../src/index.js'
 import { close } from '../../src/syscalls/descriptor.js'
+import { recvRights } from '../../src/syscalls/rights.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { noLeak } from '../support/descriptors.js'
 import { error } from '../support/peers.js'
+import { until } from '../support/wait.js'
 
 const credentials = { pid: process.pid, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
 
@@ -117,6 +119,26 @@ test('a scheme can be registered once, and wrong bootstraps are TypeErrors', () 
   ] as const) {
     assert.throws(() => registerBootstrap(wrong as never), { name: 'TypeError', message }, JSON.stringify(wrong))
   }
+})
+
+test('a bootstrap that pays no heed to the signal is waited for no longer, and what it brings too late is closed', async (t) => {
+  noLeak(t)
+  const [ours, theirs] = socketpair()
+  let bring = (_: End): void => {}
+  registerBootstrap({
+    scheme: 'slow',
+    connect: () =>
+      new Promise((resolve) => {
+        bring = resolve
+      }),
+  })
+  await assert.rejects(connect('slow:x', { timeout: 10 }), error('ERR_HANDOVER_TIMED_OUT'))
+  bring({ descriptor: ours, credentials })
+  await until(
+    'it is closed',
+    () => recvRights(theirs, Buffer.alloc(1024), 0, 1024, new Int32Array(253), new Int32Array(5)) === 0,
+  )
+  close(theirs)
 })
 
 test('a path with a colon is a path where it begins like one', async () => {
