@@ -101,14 +101,20 @@ test('what was in flight is rejected and stays its sender’s', async (t) => {
   assert.equal(String(api.recvmsg(far)?.data), 'alive')
 })
 
-test('what waits with a thing is delivered after, and is its sender’s no more', async (t) => {
-  noLeak(t)
+/** A channel that looks for a peer which has gone, and the path where that was. */
+async function bereft(t: TestContext): Promise<{ channel: Channel; path: string }> {
   const path = join(scratch(t), 'socket')
   const server = await greeter(t, path)
   const channel = await reconnecting(t, path)
   const lost = once(channel, 'disconnected')
   server.close()
   await lost
+  return { channel, path }
+}
+
+test('what waits with a thing is delivered after, and is its sender’s no more', async (t) => {
+  noLeak(t)
+  const { channel, path } = await bereft(t)
   const [thing, far] = api.socketpair()
   t.after(() => far.close())
   const sent = channel.send('waits', [thing])
@@ -159,12 +165,7 @@ test('a peer that takes whoever comes and drops them is not kept busy', async (t
 
 test('closing ends the looking at once', async (t) => {
   noLeak(t)
-  const path = join(scratch(t), 'socket')
-  const server = await greeter(t, path)
-  const channel = await reconnecting(t, path)
-  const lost = once(channel, 'disconnected')
-  server.close()
-  await lost
+  const { channel, path } = await bereft(t)
   const [waiting, receiving, closed] = [channel.send('never'), channel.receive(), once(channel, 'close')]
   channel.close()
   await assert.rejects(waiting, error('ERR_HANDOVER_CLOSED'))
@@ -178,12 +179,7 @@ test('closing ends the looking at once', async (t) => {
 
 test('what looking again cannot heal ends the channel with that error', async (t) => {
   noLeak(t)
-  const path = join(scratch(t), 'socket')
-  const first = await greeter(t, path)
-  const channel = await reconnecting(t, path)
-  const lost = once(channel, 'disconnected')
-  first.close()
-  await lost
+  const { channel, path } = await bereft(t)
   const closed = once(channel, 'close')
   const server = net.createServer((socket) =>
     socket

@@ -64,13 +64,9 @@ for (const [who, call] of [
 
 test('an offer that is cut at any byte arrives whole, its descriptors once', async (t) => {
   noLeak(t)
-  const [a, b] = socketpair()
-  const [left, right] = [channelOf(a), channelOf(b)]
-  t.after(() => {
-    left.close()
-    right.close()
-  })
-  await Promise.all([left.opened, right.opened])
+  const ends = socketpair()
+  const [a] = ends
+  const [left, right] = await channelPair(t, {}, {}, ends)
   let most = Number.POSITIVE_INFINITY
   let whole = 0
   fakeKernel(t, {

@@ -15,7 +15,6 @@ import {
   type ArrivedThing,
   adopting,
   channelAndSocket,
-  channelOf,
   channelPair,
   offerFrame,
   Thing,
@@ -150,13 +149,9 @@ for (const [call, fakes] of [
 ] as const) {
   test(`a thing whose claim is on its way when ${call} fails is not both sides'`, async (t) => {
     noLeak(t)
-    const [a, b] = socketpair()
-    const [left, right] = [channelOf(a), channelOf(b)]
-    t.after(() => {
-      left.close()
-      right.close()
-    })
-    await Promise.all([left.opened, right.opened])
+    const ends = socketpair()
+    const [a] = ends
+    const [left, right] = await channelPair(t, {}, {}, ends)
     let fails = false
     let calls = 0
     fakeKernel(t, fakes((socket) => fails && socket === a && (call === 'sendmsg' || calls++ === 0)) as never)

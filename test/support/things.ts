@@ -141,8 +141,8 @@ export async function channelPair(
   t: TestContext,
   left: ChannelOptions = {},
   right: ChannelOptions = {},
+  [a, b] = socketpair(),
 ): Promise<[Channel, Channel]> {
-  const [a, b] = socketpair()
   const channels: [Channel, Channel] = [channelOf(a, left), channelOf(b, right)]
   t.after(() => {
     for (const channel of channels) channel.close()
