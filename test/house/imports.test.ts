@@ -16,6 +16,7 @@ const ROOMS = [
   'channel',
   'transport',
   'bootstrap',
+  'handshake',
   'dispatch',
   'worker',
   'supervisor',
@@ -28,6 +29,8 @@ const NEVER: [from: string, to: string][] = [
   ['wire', 'syscalls'], // pure bytes: no I/O
   ['dispatch', 'channel'], // sees targets, never a channel
   ['dispatch', 'bootstrap'],
+  ['handshake', 'channel'],
+  ['handshake', 'bootstrap'],
   ['worker', 'dispatch'], // the two ends share channel and wire, nothing else
   ['supervisor', 'worker'],
 ]
