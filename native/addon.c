@@ -56,6 +56,7 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "poll", handover_poll, shared);
   add_function(env, exports, "schedule", handover_schedule, shared);
   add_function(env, exports, "accept", handover_accept, shared);
+  add_function(env, exports, "peek", handover_peek, shared);
   add_function(env, exports, "sendmsg", handover_sendmsg, shared);
   add_function(env, exports, "recvmsg", handover_recvmsg, shared);
   add_function(env, exports, "sendmmsg", handover_sendmmsg, shared);

@@ -124,6 +124,7 @@ napi_value handover_kcmp(napi_env, napi_callback_info);
 napi_value handover_poll(napi_env, napi_callback_info);
 napi_value handover_schedule(napi_env, napi_callback_info);
 napi_value handover_accept(napi_env, napi_callback_info);
+napi_value handover_peek(napi_env, napi_callback_info);
 napi_value handover_sendmsg(napi_env, napi_callback_info);
 napi_value handover_recvmsg(napi_env, napi_callback_info);
 napi_value handover_sendmmsg(napi_env, napi_callback_info);

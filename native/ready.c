@@ -3,7 +3,7 @@
  *
  * libuv itself allows one watcher a descriptor, takes it up only at its next turn, and aborts the process when the
  * descriptor was closed by then. Here it is taken up at once, so that what is wrong with it is an error; and each wait
- * ends with its first event: a file that lives on elsewhere when its number was closed here, which ends no watch, is
+ * ends with its first event, unless every one is asked for: a file that lives on elsewhere when its number was closed here, which ends no watch, is
  * heard of once more at the most.
  */
 #define _GNU_SOURCE
@@ -16,6 +16,8 @@
 #define READABLE 1
 #define WRITABLE 2
 #define URGENT 4
+/* Asked for with others: each time more comes, until it is disarmed, and not again for what was there before */
+#define EVERY_TIME 8
 
 /* Events taken by one call */
 #define EVENTS_MAX 64
@@ -29,11 +31,11 @@ static int open_queue(void) {
 }
 
 static int arm(int queue, int descriptor, int events) {
-  struct epoll_event event = {.events = EPOLLONESHOT, .data = {.fd = descriptor}};
+  struct epoll_event event = {.events = events & EVERY_TIME ? EPOLLET : EPOLLONESHOT, .data = {.fd = descriptor}};
   if (events & READABLE) event.events |= EPOLLIN | EPOLLRDHUP;
   if (events & WRITABLE) event.events |= EPOLLOUT;
   if (events & URGENT) event.events |= EPOLLPRI | EPOLLRDHUP;
-  if (events == 0) return epoll_ctl(queue, EPOLL_CTL_DEL, descriptor, &event) < 0 ? -errno : 0;
+  if ((events & ~EVERY_TIME) == 0) return epoll_ctl(queue, EPOLL_CTL_DEL, descriptor, &event) < 0 ? -errno : 0;
   if (epoll_ctl(queue, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
   if (errno != ENOENT) return -errno;
   return epoll_ctl(queue, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
@@ -72,18 +74,20 @@ static int open_queue(void) {
   return queue;
 }
 
-static int set_filter(int queue, int descriptor, int filter, unsigned notes, bool wanted) {
+static int set_filter(int queue, int descriptor, int filter, unsigned notes, bool wanted, bool every_time) {
   struct kevent change;
-  EV_SET(&change, descriptor, filter, wanted ? EV_ADD | EV_ONESHOT : EV_DELETE, notes, 0, NULL);
+  unsigned short wish = EV_ADD | (every_time ? EV_CLEAR : EV_ONESHOT);
+  EV_SET(&change, descriptor, filter, wanted ? wish : EV_DELETE, notes, 0, NULL);
   if (kevent(queue, &change, 1, NULL, 0, NULL) == 0) return 0;
   return !wanted && errno == ENOENT ? 0 : -errno;
 }
 
 static int arm(int queue, int descriptor, int events) {
-  int done = set_filter(queue, descriptor, EVFILT_READ, 0, (events & READABLE) != 0);
-  if (done == 0) done = set_filter(queue, descriptor, EVFILT_WRITE, 0, (events & WRITABLE) != 0);
+  bool every_time = (events & EVERY_TIME) != 0;
+  int done = set_filter(queue, descriptor, EVFILT_READ, 0, (events & READABLE) != 0, every_time);
+  if (done == 0) done = set_filter(queue, descriptor, EVFILT_WRITE, 0, (events & WRITABLE) != 0, every_time);
   if (done == 0 && EVFILT_EXCEPT != EVFILT_READ)
-    done = set_filter(queue, descriptor, EVFILT_EXCEPT, NOTE_OOB, (events & URGENT) != 0);
+    done = set_filter(queue, descriptor, EVFILT_EXCEPT, NOTE_OOB, (events & URGENT) != 0, every_time);
   return done;
 }
 
@@ -95,6 +99,7 @@ static int take(int queue, int32_t *rows, int most) {
   for (int i = 0; i < count; i++) {
     rows[2 * i] = (int32_t)ready[i].ident;
     rows[2 * i + 1] = ready[i].filter == EVFILT_WRITE ? WRITABLE : ready[i].filter == EVFILT_READ ? READABLE : URGENT;
+    if (ready[i].filter == EVFILT_READ && (ready[i].flags & EV_EOF)) rows[2 * i + 1] |= URGENT;
   }
   return count;
 }

@@ -137,3 +137,32 @@ export const BARE_SENDERS_MAX = 256
 
 /** Descriptors of such senders that wait for the program; then nothing more is read. The last message may go beyond. */
 export const BARE_DESCRIPTORS_MAX = 512
+
+/** Bytes of a connection within which it must be decided where to go, unless asked otherwise, and at most. */
+export const HANDSHAKE_BYTES = 16 * 1024
+export const HANDSHAKE_BYTES_MAX = 64 * 1024
+
+/** Milliseconds a client has to say enough for that, unless asked otherwise. */
+export const HANDSHAKE_TIME = 10_000
+
+/** Connections that are undecided at a time, unless asked otherwise: each holds a descriptor and a small object. */
+export const UNDECIDED_MAX = 4096
+
+/** Times a connection is looked at, lest one that comes byte by byte costs more than its bytes. */
+export const LOOKS_MAX = 256
+
+/** Bytes that are looked at first of each connection of a batch; of one that sent more, the rest is looked at next. */
+export const FIRST_LOOK_BYTES = 4096
+
+/** Milliseconds that a client which was turned away with words has to hear them, and how many may be doing so. */
+export const FAREWELL_TIME = 1_000
+export const FAREWELLS_MAX = 256
+
+/** Bytes that such a client may still send; they are thrown away, as to leave them would take the words from it. */
+export const FAREWELL_BYTES_MAX = 256 * 1024
+
+/** Connections of a port that wait for a target; beyond it nothing more is accepted. */
+export const WAITING_MAX = 1024
+
+/** Milliseconds that a connection waits for room in the group it is routed to. */
+export const ROUTE_WAIT_MAX = 10_000

@@ -7,6 +7,8 @@ interface Delivery {
   /** The port of transports. */
   tag: number
   descriptors: Int32Array
+  /** What is said of each transport. */
+  details: readonly unknown[] | null
 }
 
 const NO_DESCRIPTORS = new Int32Array(0)
@@ -30,12 +32,12 @@ export class Deliveries {
   }
 
   addMessage(message: unknown): void {
-    this.#waiting.push({ message, tag: 0, descriptors: NO_DESCRIPTORS })
+    this.#waiting.push({ message, tag: 0, descriptors: NO_DESCRIPTORS, details: null })
   }
 
   /** Takes the descriptors. */
-  addTransports(tag: number, descriptors: Int32Array): void {
-    this.#waiting.push({ tag, descriptors })
+  addTransports(tag: number, descriptors: Int32Array, details: readonly unknown[] | null): void {
+    this.#waiting.push({ tag, descriptors, details })
   }
 
   /** Takes the first message that is wanted out of its turn. */
@@ -59,10 +61,10 @@ export class Deliveries {
     }
   }
 
-  #hand({ message, tag, descriptors }: Delivery): void {
+  #hand({ message, tag, descriptors, details }: Delivery): void {
     const { transports: onTransports, message: onMessage } = this.#handlers
     guarded(() => {
-      if (message === undefined) onTransports?.(tag, descriptors)
+      if (message === undefined) onTransports?.(tag, descriptors, details)
       else onMessage?.(message)
     })
   }

@@ -16,8 +16,11 @@ export interface LinkHandlers {
   withdrawn?(offer: number): void
   /** Whether transports of this tag are welcome. If not they go back to the sender, unclaimed. */
   willing?(tag: number, count: number): boolean
-  /** Gives the descriptors. Called only once the kernel has the claim for them. */
-  transports?(tag: number, descriptors: Int32Array): void
+  /**
+   * Gives the descriptors. Called only once the kernel has the claim for them. `details` has an entry for each; null:
+   * nothing was said of any.
+   */
+  transports?(tag: number, descriptors: Int32Array, details: readonly unknown[] | null): void
   /** The peer has claimed more; its copies are its own and ours are closed. */
   claimed?(): void
   /** Gives the descriptors back: the peer did not take them. */

@@ -2,10 +2,18 @@ import { HELD_DESCRIPTORS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import { badFrame } from '../wire/frame.js'
 
-/** Descriptors that came back to their sender, with the tag each was given with. */
+/** What a descriptor was given with. Whoever gave it gets it back with the descriptor. */
+export interface Note {
+  /** What the peer is told of the descriptor, as the text of JSON; undefined: nothing. */
+  readonly details?: string | undefined
+}
+
+/** Descriptors that came back to their sender, with the tag each was given with, and the note if there was one. */
 export interface Returned {
   descriptors: Int32Array
   tags: Uint32Array
+  /** By index into `descriptors`; few have one. */
+  notes: ReadonlyMap<number, Note>
 }
 
 /**
@@ -17,6 +25,8 @@ export interface Returned {
 export class HeldDescriptors {
   #descriptors = new Int32Array(256)
   #tags = new Uint32Array(256)
+  /** By sequence number. */
+  readonly #notes = new Map<number, Note>()
   settled = 0
   sent = 0
   taken = 0
@@ -34,13 +44,26 @@ export class HeldDescriptors {
   }
 
   /** Takes a descriptor. The caller has checked `room`. */
-  take(descriptor: number, tag: number): void {
+  take(descriptor: number, tag: number, note?: Note): void {
     const capacity = this.#descriptors.length
     if (this.taken - this.settled === capacity) this.#grow()
     const at = this.taken & (this.#descriptors.length - 1)
     this.#descriptors[at] = descriptor
     this.#tags[at] = tag
+    if (note !== undefined) this.#notes.set(this.taken, note)
     this.taken += 1
+  }
+
+  /** What the peer is to be told of the next `count`, null where that is nothing; null if nothing of any. */
+  details(count: number): string[] | null {
+    if (this.#notes.size === 0) return null
+    let any = false
+    const details = Array.from({ length: count }, (_, i) => {
+      const said = this.#notes.get(this.sent + i)?.details
+      any ||= said !== undefined
+      return said ?? 'null'
+    })
+    return any ? details : null
   }
 
   /** The next descriptors to send, as they lie in the ring: at most `most`, and no further than its end. */
@@ -61,6 +84,7 @@ export class HeldDescriptors {
 
   /** Closes every copy below `upTo`, oldest first. */
   close(upTo: number): void {
+    this.#forgetNotes(upTo)
     while (this.settled < upTo) {
       const first = this.settled & (this.#descriptors.length - 1)
       const count = Math.min(upTo - this.settled, this.#descriptors.length - first)
@@ -74,13 +98,26 @@ export class HeldDescriptors {
     const count = upTo - this.settled
     const descriptors = new Int32Array(count)
     const tags = new Uint32Array(count)
+    const notes = new Map<number, Note>()
     for (let i = 0; i < count; i++, this.settled++) {
       const at = this.settled & (this.#descriptors.length - 1)
       descriptors[i] = this.#descriptors[at] as number
       tags[i] = this.#tags[at] as number
+      const note = this.#notes.get(this.settled)
+      if (note !== undefined) notes.set(i, note)
     }
+    this.#forgetNotes(upTo)
     this.sent = Math.max(this.sent, upTo)
-    return { descriptors, tags }
+    return { descriptors, tags, notes }
+  }
+
+  /** Notes were added in the order of their sequence numbers, and lie in the map in that order. */
+  #forgetNotes(upTo: number): void {
+    if (this.#notes.size === 0) return
+    for (const sequence of this.#notes.keys()) {
+      if (sequence >= upTo) return
+      this.#notes.delete(sequence)
+    }
   }
 
   #grow(): void {

@@ -6,6 +6,7 @@ import { closeMany } from '../syscalls/descriptor.js'
 import { ARRIVED_FIELDS, recvRights, senderOf } from '../syscalls/rights.js'
 import { badFrame, decodeCount, FrameReader, FrameType } from '../wire/frame.js'
 import { type DecodedOffer, decodeOffer, decodeVerdict, type Verdict } from '../wire/offer.js'
+import { decodeTransports } from '../wire/transports.js'
 import { Parts } from './parts.js'
 
 const AGAIN = errnoOf('EAGAIN')
@@ -17,7 +18,8 @@ export interface InboxVisitor {
   /** `sender` is null where the kernel was not asked. */
   hello(value: unknown, sender: Credentials | null): void
   message(value: unknown): void
-  transports(tag: number, descriptors: Int32Array): void
+  /** `details` has an entry for each; null: nothing was said of any. */
+  transports(tag: number, descriptors: Int32Array, details: readonly unknown[] | null): void
   /** Gives the descriptors; null when they were cut off for want of room: what came is closed already. */
   offered(offer: DecodedOffer, descriptors: Int32Array | null): void
   answered(verdict: Verdict): void
@@ -110,10 +112,9 @@ export class Inbox {
         return this.#visitor.refused(decodeCount(buffer, at), buffer.readUInt32LE(at + 8))
       }
       case FrameType.transports: {
-        const at = counted(offset, length, 12)
-        if (count === 0) throw badFrame('a transports frame without descriptors')
-        const descriptors = this.#pair(count, decodeCount(buffer, at))
-        if (descriptors !== null) this.#visitor.transports(buffer.readUInt32LE(at + 8), descriptors)
+        const { sequence, port, details } = decodeTransports(buffer, offset, length, count)
+        const descriptors = this.#pair(count, sequence)
+        if (descriptors !== null) this.#visitor.transports(port, descriptors, details)
         return
       }
       case FrameType.message:

@@ -33,10 +33,10 @@ export function incoming(
       handlers.answered(verdict)
     },
     withdrawn: (offer) => guarded(() => handlers.withdrawn?.(offer)),
-    transports: (tag, descriptors) => {
+    transports: (tag, descriptors, details) => {
       if (isWilling(handlers, tag, descriptors.length)) {
         outbox.claim(descriptors.length)
-        deliveries.addTransports(tag, descriptors)
+        deliveries.addTransports(tag, descriptors, details)
         return
       }
       closeMany(descriptors)

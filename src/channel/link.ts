@@ -5,10 +5,11 @@ import { pollReadable } from '../syscalls/poll.js'
 import { askSender } from '../syscalls/rights.js'
 import { hangUp, shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
-import { type Hello, ownHello } from '../wire/hello.js'
+import { assertUnderstands, type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries, guarded } from './deliveries.js'
 import { isLoss, linkClosed } from './endings.js'
 import type { LinkHandlers } from './handlers.js'
+import type { Note } from './held-descriptors.js'
 import { Inbox } from './inbox.js'
 import { incoming } from './incoming.js'
 import { Outbox } from './outbox.js'
@@ -102,14 +103,17 @@ export class Link {
 
   /**
    * Takes the descriptor of a transport; it goes at the next `flush`, with others of its tag, in one message.
-   * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL (see `room`): the caller still owns it
+   * A note comes back with the descriptor if that does.
+   * @throws {HandoverError} ERR_HANDOVER_CLOSED, _OUTBOX_FULL (see `room`), _UNSUPPORTED (the peer does not understand
+   *   what the note says): the caller still owns it
    */
-  take(descriptor: number, tag: number): void {
+  take(descriptor: number, tag: number, note?: Note): void {
     if (this.#closed) throw linkClosed()
+    if (note?.details !== undefined) assertUnderstands(this.#peer, 'details')
     if (this.room === 0) {
       throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the channel holds as many descriptors as it may')
     }
-    this.#outbox.take(descriptor, tag)
+    this.#outbox.take(descriptor, tag, note)
   }
 
   /**

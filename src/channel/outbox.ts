@@ -2,8 +2,9 @@ import { dispositionOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
+import { detailedTransports, TRANSPORTS_FRAME_BYTES, writeTransports } from '../wire/transports.js'
 import { outboxFull } from './endings.js'
-import { HeldDescriptors } from './held-descriptors.js'
+import { HeldDescriptors, type Note } from './held-descriptors.js'
 
 /** Frames without descriptors, one behind the other. */
 interface Bytes {
@@ -59,7 +60,7 @@ export class Outbox {
   readonly #socket: number
   readonly #queue: (Bytes | Transports | Carrying)[] = []
   readonly #small = Buffer.allocUnsafeSlow(SMALL)
-  readonly #header = Buffer.allocUnsafeSlow(HEADER_BYTES + 12)
+  readonly #header = Buffer.allocUnsafeSlow(TRANSPORTS_FRAME_BYTES)
   #hello: Bytes | null
   #queuedBytes = 0
   #open = false
@@ -86,8 +87,8 @@ export class Outbox {
   }
 
   /** Takes a descriptor; it goes with the next flush, in a frame of its tag. */
-  take(descriptor: number, tag: number): void {
-    this.held.take(descriptor, tag)
+  take(descriptor: number, tag: number, note?: Note): void {
+    this.held.take(descriptor, tag, note)
     const last = this.#queue.at(-1)
     if (last?.kind === 'transports' && last.tag === tag) last.count += 1
     else this.#queue.push({ kind: 'transports', tag, count: 1 })
@@ -235,8 +236,12 @@ export class Outbox {
   }
 
   #sendHeld(item: Transports): number {
-    const { descriptors, first, count } = this.held.next(Math.min(item.count, DESCRIPTORS_PER_MESSAGE_MAX))
-    const frame = this.#transportsFrame(item.tag, count)
+    const { descriptors, first, count: most } = this.held.next(Math.min(item.count, DESCRIPTORS_PER_MESSAGE_MAX))
+    const details = this.held.details(most)
+    const { frame, count } =
+      details === null
+        ? { frame: writeTransports(this.#header, most, this.held.sent, item.tag), count: most }
+        : detailedTransports(this.held.sent, item.tag, details)
     const sent = sendRights(this.#socket, frame, 0, frame.length, descriptors, first, count)
     if (sent < 0) return sent
     this.held.sent += count
@@ -261,12 +266,5 @@ export class Outbox {
     if (spent) this.#queue.shift()
     this.#queue.unshift({ kind: 'bytes', buffer: rest, start: 0, end: rest.length })
     this.#queuedBytes += rest.length
-  }
-
-  #transportsFrame(tag: number, count: number): Buffer {
-    const frame = this.#header
-    const at = encodeCount(frame, encodeHeader(frame, 0, FrameType.transports, 12, count), this.held.sent)
-    frame.writeUInt32LE(tag, at)
-    return frame
   }
 }

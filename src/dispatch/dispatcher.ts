@@ -1,9 +1,14 @@
 import { SyscallError } from '../errors.js'
-import { ACCEPT_BATCH_MAX, ACCEPT_RETRY } from '../limits.js'
-import { type Arrivals, ReturnedArrivals } from '../transport/arrivals.js'
+import type { Candidate } from '../handshake/candidate.js'
+import { Handshake, type Setback } from '../handshake/handshake.js'
+import type { SettledHandshake } from '../handshake/options.js'
+import { ACCEPT_BATCH_MAX, ACCEPT_RETRY, ROUTE_WAIT_MAX, WAITING_MAX } from '../limits.js'
+import { type Arrivals, WaitingArrivals } from '../transport/arrivals.js'
 import type { ListeningPort } from '../transport/listening-port.js'
+import { Lane } from './lane.js'
 import { type Chooser, chooserOf, type Policy } from './policy.js'
-import type { Target } from './target.js'
+import { routed } from './routed.js'
+import type { GivenBack, Target } from './target.js'
 
 export interface DispatcherOptions {
   /** Default 'least-connections'. */
@@ -14,38 +19,12 @@ export interface DispatcherOptions {
   onExhausted?: (error: SyscallError) => void
   /** A user's policy threw; the connection went by 'least-connections'. */
   onPolicyError?: (error: unknown) => void
+  /** A connection was not handed over, or not where it asked for. Borrows it. */
+  onSetback?: (setback: Setback | 'no room', reason: string, connections: number, of: Candidate | null) => void
 }
 
 /** Part of the capacity that must be free before a port that was full is polled again. */
 const RESUME_FRACTION = 0.1
-
-/** One listening port, who serves it, and the connections that came back from a target. */
-class Lane {
-  readonly targets: Target[] = []
-  readonly returned = new ReturnedArrivals()
-  budgets = new Int32Array(0)
-  paused = true
-  retired = false
-  busy = false
-  retry: NodeJS.Timeout | null = null
-
-  constructor(
-    readonly id: number,
-    readonly port: ListeningPort,
-  ) {}
-
-  /** Asks every target for its room once per batch; the chooser lowers these numbers as it gives. */
-  refreshBudgets(most: number): number {
-    if (this.budgets.length !== this.targets.length) this.budgets = new Int32Array(this.targets.length)
-    let room = 0
-    for (let i = 0; i < this.targets.length; i++) {
-      const budget = Math.max(0, Math.min(most, (this.targets[i] as Target).room))
-      this.budgets[i] = budget
-      room += budget
-    }
-    return Math.min(most, room)
-  }
-}
 
 /**
  * Accepts connections in batches, chooses a target for each, and sends each target one message per batch.
@@ -57,16 +36,18 @@ export class Dispatcher {
   readonly #choose: Chooser
   readonly #limit: number
   readonly #onExhausted: (error: SyscallError) => void
+  readonly #onSetback: Required<DispatcherOptions>['onSetback']
   readonly #lanes = new Map<number, Lane>()
   readonly #targets = new Map<Target, Set<Lane>>()
   #dispatched = 0
 
   /** @throws {TypeError | RangeError} an unknown policy, a limit below 1 */
   constructor(options: DispatcherOptions = {}) {
-    this.#choose = chooserOf(options.policy ?? 'least-connections', options.onPolicyError ?? (() => {}))
+    this.#choose = routed(chooserOf(options.policy ?? 'least-connections', options.onPolicyError ?? (() => {})))
     this.#limit = options.limit ?? Number.POSITIVE_INFINITY
     if (!(this.#limit >= 1)) throw new RangeError(`limit: a number from 1, not ${options.limit}`)
     this.#onExhausted = options.onExhausted ?? (() => {})
+    this.#onSetback = options.onSetback ?? (() => {})
   }
 
   /** Connections ever given to a target, those given again after a target's death counted again. */
@@ -74,19 +55,36 @@ export class Dispatcher {
     return this.#dispatched
   }
 
-  /** Connections that came back from a target and wait for another. */
+  /** Connections that came back from a target, or were decided, and wait for room. */
   get waiting(): number {
     let waiting = 0
-    for (const lane of this.#lanes.values()) waiting += lane.returned.count
+    for (const lane of this.#lanes.values()) waiting += lane.waiting.count
     return waiting
+  }
+
+  /** Connections whose clients have not said enough yet. */
+  get undecided(): number {
+    let undecided = 0
+    for (const lane of this.#lanes.values()) undecided += lane.handshake?.count ?? 0
+    return undecided
   }
 
   /**
    * Dispatches a port from now on, to targets attached to it. Borrows the port.
-   * @param id  what targets know it by, from 1
+   * @param id         what targets know it by, from 1
+   * @param handshake  how its connections are looked at before they are given to a target; null: they are not
+   * @throws {SyscallError} EMFILE, ENFILE
    */
-  open(id: number, port: ListeningPort): void {
-    this.#lanes.set(id, new Lane(id, port))
+  open(id: number, port: ListeningPort, handshake: SettledHandshake | null = null): void {
+    const lane = new Lane(id, port)
+    if (handshake !== null) {
+      lane.handshake = new Handshake(handshake, {
+        decided: (descriptor, note) => lane.waiting.add(descriptor, note),
+        settled: () => this.#giveWaiting(lane),
+        setback: (setback, reason, connection) => this.#onSetback(setback, reason, 1, connection),
+      })
+    }
+    this.#lanes.set(id, lane)
   }
 
   /** Stops dispatching a port; connections of it that wait for a target are closed. The port stays open. */
@@ -94,9 +92,7 @@ export class Dispatcher {
     const lane = this.#lanes.get(id)
     if (lane === undefined) return
     this.#lanes.delete(id)
-    if (lane.retry !== null) clearTimeout(lane.retry)
-    if (!lane.retired) lane.port.pause()
-    lane.returned.close()
+    lane.close()
     for (const lanes of this.#targets.values()) lanes.delete(lane)
   }
 
@@ -128,7 +124,7 @@ export class Dispatcher {
   roomier(target: Target): void {
     if (this.#sharesRoom) return this.#resumeAll()
     for (const lane of this.#targets.get(target) ?? []) {
-      if (lane.paused || lane.returned.count > 0) this.#resume(lane)
+      if (lane.paused || lane.waiting.count > 0) this.#resume(lane)
     }
   }
 
@@ -136,16 +132,16 @@ export class Dispatcher {
    * Takes connections that a target did not: they go to another, or wait for one. Those of a port that is not
    * dispatched any more are closed.
    */
-  takeBack(descriptors: Int32Array, ports: Uint32Array): void {
+  takeBack({ descriptors, tags, notes }: GivenBack): void {
     const lanes = new Set<Lane>()
-    const orphans = new ReturnedArrivals()
+    const orphans = new WaitingArrivals()
     for (let i = 0; i < descriptors.length; i++) {
-      const lane = this.#lanes.get(ports[i] as number)
+      const lane = this.#lanes.get(tags[i] as number)
       if (lane !== undefined) lanes.add(lane)
-      ;(lane?.returned ?? orphans).add(descriptors[i] as number)
+      ;(lane?.waiting ?? orphans).add(descriptors[i] as number, notes?.get(i))
     }
     orphans.close()
-    for (const lane of lanes) this.#giveReturned(lane)
+    for (const lane of lanes) this.#giveWaiting(lane)
   }
 
   /**
@@ -172,7 +168,7 @@ export class Dispatcher {
   }
 
   #resumeAll(): void {
-    for (const lane of this.#lanes.values()) if (lane.paused || lane.returned.count > 0) this.#resume(lane)
+    for (const lane of this.#lanes.values()) if (lane.paused || lane.waiting.count > 0) this.#resume(lane)
   }
 
   /** How many connections the whole may still take: the sums are made only where a limit asks for them. */
@@ -182,8 +178,8 @@ export class Dispatcher {
 
   readonly #acceptBatch = (lane: Lane): number => {
     if (lane.busy) return 0 // a policy called something that came back here
-    this.#giveReturned(lane)
-    const room = lane.refreshBudgets(Math.min(ACCEPT_BATCH_MAX, this.#roomInAll()))
+    this.#giveWaiting(lane)
+    const room = lane.refreshBudgets(Math.min(ACCEPT_BATCH_MAX, this.#roomInAll(), WAITING_MAX - lane.waiting.count))
     if (room <= 0) {
       this.#pause(lane)
       return 0
@@ -193,35 +189,65 @@ export class Dispatcher {
       this.#exhausted(lane, count)
       return 0
     }
-    this.#give(lane, lane.port.batch, count)
-    this.#giveReturned(lane)
-    if (count === room && room < ACCEPT_BATCH_MAX) this.#pause(lane) // full now: no need to be woken to find out
+    if (lane.handshake === null) this.#give(lane, lane.port.batch, count)
+    else lane.handshake.admit(lane.port.batch, count)
+    this.#giveWaiting(lane)
+    // Full now: no need to be woken to find out. Who is looked at first has taken no room yet.
+    if (count === room && room < ACCEPT_BATCH_MAX && lane.handshake === null) this.#pause(lane)
     return count
   }
 
-  #giveReturned(lane: Lane): void {
-    if (lane.returned.count === 0 || lane.busy) return
-    const count = Math.min(lane.returned.count, lane.refreshBudgets(lane.returned.count))
-    this.#give(lane, lane.returned, count)
-    lane.returned.forget(count)
+  /** Those for whom there is no room, which may be that of their group alone, go on waiting. */
+  #giveWaiting(lane: Lane): void {
+    const { waiting } = lane
+    if (waiting.count === 0 || lane.busy) return
+    if (lane.refreshBudgets(waiting.count) > 0) {
+      lane.busy = true
+      let given = 0
+      waiting.giveOut((index) => {
+        const gives = this.#giveOne(lane, waiting, index)
+        if (gives) given += 1
+        return gives
+      })
+      lane.busy = false
+      if (given > 0) flush(lane)
+    }
+    if (waiting.count > 0) this.#beImpatient(lane)
   }
 
   #give(lane: Lane, arrivals: Arrivals, count: number): void {
-    const { targets, budgets } = lane
     lane.busy = true
     for (let i = 0; i < count; i++) {
-      try {
-        const at = this.#choose(targets, budgets, arrivals, i)
-        budgets[at] = (budgets[at] as number) - 1
-        ;(targets[at] as Target).take(arrivals, i, lane.id)
-        this.#dispatched += 1
-      } catch {
-        lane.returned.add(arrivals.descriptor(i)) // a policy ended the very target: somebody else gets it, later
-      }
+      if (!this.#giveOne(lane, arrivals, i)) lane.waiting.add(arrivals.descriptor(i), arrivals.note(i))
     }
     lane.busy = false
-    // A flush may find a target gone, which detaches it: go through the list as it was.
-    for (const target of count > 0 ? [...targets] : []) target.flush()
+    if (count > 0) flush(lane)
+  }
+
+  /** @returns false: nobody has room for it, or a policy ended the very target; somebody else gets it, later */
+  #giveOne({ targets, budgets, id }: Lane, arrivals: Arrivals, index: number): boolean {
+    try {
+      const at = this.#choose(targets, budgets, arrivals, index)
+      if (at < 0) return false
+      budgets[at] = (budgets[at] as number) - 1
+      ;(targets[at] as Target).take(arrivals, index, id)
+      this.#dispatched += 1
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Closes those that have waited too long for room in the group they are routed to. */
+  #beImpatient(lane: Lane): void {
+    lane.patience ??= setTimeout(() => {
+      lane.patience = null
+      const closed = lane.waiting.closeStale(ROUTE_WAIT_MAX, (note) => note?.route.group !== undefined)
+      if (closed > 0)
+        this.#onSetback('no room', `no worker of its group had room for ${ROUTE_WAIT_MAX} ms`, closed, null)
+      this.#resume(lane)
+      if (lane.waiting.count > 0) this.#beImpatient(lane)
+    }, ROUTE_WAIT_MAX / 4).unref()
   }
 
   #pause(lane: Lane): void {
@@ -232,7 +258,7 @@ export class Dispatcher {
 
   /** Polls a paused port again once a tenth of the capacity is free, lest it flutter at every single finish. */
   #resume(lane: Lane): void {
-    this.#giveReturned(lane)
+    this.#giveWaiting(lane)
     if (!lane.paused || lane.retired || lane.retry !== null) return
     let room = 0
     let capacity = 0
@@ -248,6 +274,7 @@ export class Dispatcher {
 
   /** Not polled until a while has passed: the condition would wake the loop again and again. */
   #exhausted(lane: Lane, errno: number): void {
+    if (lane.handshake?.shed() === true) lane.handshake.shed() // one for the next client, one for what it takes
     this.#pause(lane)
     lane.retry = setTimeout(() => {
       lane.retry = null
@@ -255,4 +282,9 @@ export class Dispatcher {
     }, ACCEPT_RETRY)
     this.#onExhausted(new SyscallError(errno, 'accept4'))
   }
+}
+
+/** A flush may find a target gone, which detaches it: the list is gone through as it was. */
+function flush(lane: Lane): void {
+  for (const target of [...lane.targets]) target.flush()
 }

@@ -1,8 +1,11 @@
+import type { ArrivalNote } from '../transport/arrival-note.js'
 import type { Arrivals } from '../transport/arrivals.js'
 
 /** A target's live numbers, as its transports report them. Counts are connections. */
 export interface TargetStatus {
   readonly id: string
+  /** The group of targets it belongs to; null: none. */
+  readonly group: string | null
   /** It takes connections. */
   readonly ready: boolean
   /** It finishes what it has and takes nothing new. */
@@ -24,6 +27,8 @@ export interface TargetStatus {
 /** One place to hand connections to: a worker process, a worker thread, a peer. */
 export interface Target {
   readonly id: string
+  /** The group of targets it belongs to; null: none. */
+  readonly group: string | null
   /** queued + unclaimed + open */
   readonly load: number
   /** How many more connections it may be given now; 0 while it is not ready, drains, rests or is stalled. */
@@ -35,4 +40,11 @@ export interface Target {
   /** Sends what was taken, in one message per port. */
   flush(): void
   status(): TargetStatus
+}
+
+/** What came back from a target: descriptors, the port of each, and what was known of some, by index. */
+export interface GivenBack {
+  readonly descriptors: Int32Array
+  readonly tags: Uint32Array
+  readonly notes?: ReadonlyMap<number, ArrivalNote>
 }

@@ -1,16 +1,9 @@
 /** What is said of a connection by whoever looks at its first bytes. */
 import type { Connection } from '../transport/arrivals.js'
 import type { Proxied } from '../transport/proxied.js'
+import type { Route } from '../transport/route.js'
 
-/** Where a connection is to go. Nothing in it: wherever the policy says. */
-export interface Route {
-  /** To the workers of this group. */
-  readonly group?: string
-  /** To this worker, by its id, while it has room; else as if this were not said. */
-  readonly worker?: string
-  /** To the worker of the group that connections of the same key go to, as long as the workers are the same. */
-  readonly key?: string
-}
+export type { Route } from '../transport/route.js'
 
 /** What has come is not enough. */
 export interface More {

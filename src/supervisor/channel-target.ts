@@ -12,6 +12,7 @@ import type { Arrivals } from '../transport/arrivals.js'
  */
 export class ChannelTarget implements Target {
   readonly id: string
+  readonly group: string | null
   readonly #channel: Link
   readonly #limit: number
   readonly #onRoomier: () => void
@@ -25,8 +26,9 @@ export class ChannelTarget implements Target {
   #restsUntil = 0
 
   /** @param onRoomier  it may have more room than before */
-  constructor(id: string, channel: Link, limit: number, onRoomier: () => void) {
+  constructor(id: string, group: string | null, channel: Link, limit: number, onRoomier: () => void) {
     this.id = id
+    this.group = group
     this.#channel = channel
     this.#limit = limit
     this.#onRoomier = onRoomier
@@ -58,7 +60,7 @@ export class ChannelTarget implements Target {
 
   take(arrivals: Arrivals, index: number, port: number): void {
     if (this.#owed === 0) this.#progress = performance.now()
-    this.#channel.take(arrivals.descriptor(index), port)
+    this.#channel.take(arrivals.descriptor(index), port, arrivals.note(index))
     this.#taken += 1
   }
 
@@ -100,6 +102,7 @@ export class ChannelTarget implements Target {
     const owed = queued + unclaimed
     return {
       id: this.id,
+      group: this.group,
       ready: this.#ready,
       draining: this.#draining,
       stalled: owed > 0 && performance.now() - this.#progress > STALL_AFTER,

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
+import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, WORKERS_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
 import type { Program } from './worker.js'
@@ -20,6 +21,11 @@ export interface SupervisorOptions {
   maxTotal?: number
   /** Ports that `start` opens itself, for workers that call `serve(server)` without an address. Default: none. */
   listen?: readonly ListenOptions[]
+  /**
+   * Look at what clients first say, and hand their connections over accordingly. Of several, the first that is for a
+   * port is used. Default: connections are handed over as they come.
+   */
+  handshake?: HandshakeOptions | readonly HandshakeOptions[]
   /** Pending connections the kernel queues, whatever the program asks for. */
   backlog?: number
   /** Run workers as threads of this process. Default false: as processes. */
@@ -46,6 +52,7 @@ export interface SettledOptions {
   limit: number
   maxTotal: number
   listen: readonly ListenOptions[]
+  handshakes: readonly SettledHandshake[]
   backlog: number | undefined
   threads: boolean
   batchScheduling: boolean
@@ -60,6 +67,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
   'maxConnections',
   'maxTotal',
   'listen',
+  'handshake',
   'backlog',
   'threads',
   'preload',
@@ -95,6 +103,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
         : wholeNumber('maxConnections', options.maxConnections, 1),
     maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', options.maxTotal, 1),
     listen: options.listen ?? [],
+    handshakes: [options.handshake ?? []].flat().map(settleHandshake),
     backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,

@@ -1,6 +1,7 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Target } from '../dispatch/target.js'
 import { errnoOf, SyscallError } from '../errors.js'
+import type { SettledHandshake } from '../handshake/options.js'
 import type { SocketAddress } from '../transport/address.js'
 import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
@@ -25,13 +26,20 @@ export class PortRegistry {
   readonly #dispatcher: Dispatcher
   readonly #backlog: number | undefined
   readonly #statusDelay: number
+  readonly #handshakes: readonly SettledHandshake[]
   readonly #entries = new Map<string, Entry>()
   #ids = 0
   #retired = false
 
   /** @param statusDelay  milliseconds that word of closed connections may take */
-  constructor(dispatcher: Dispatcher, backlog: number | undefined, statusDelay: number) {
+  constructor(
+    dispatcher: Dispatcher,
+    backlog: number | undefined,
+    statusDelay: number,
+    handshakes: readonly SettledHandshake[],
+  ) {
     this.#dispatcher = dispatcher
+    this.#handshakes = handshakes
     this.#statusDelay = statusDelay
     this.#backlog = backlog
   }
@@ -98,9 +106,19 @@ export class PortRegistry {
 
   #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
     const added = { ...entry, id: ++this.#ids, users: new Set<number>() }
+    try {
+      this.#dispatcher.open(added.id, added.port, this.#handshakeOf(added.port))
+    } catch (error) {
+      added.port.close()
+      throw error
+    }
     this.#entries.set(entry.key, added)
-    this.#dispatcher.open(added.id, added.port)
     return added
+  }
+
+  #handshakeOf({ address }: ListeningPort): SettledHandshake | null {
+    const place = typeof address === 'string' ? address : address.port
+    return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
   }
 
   attach(target: Target, ids: readonly number[]): void {

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import type { Returned } from '../channel/held-descriptors.js'
 import type { TargetStatus } from '../dispatch/target.js'
 import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
@@ -19,17 +20,12 @@ export interface SlotOwner {
   message(slot: Slot, target: ChannelTarget, message: FromWorker): void
   line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
   /** The channel's end: gives what the worker had not claimed. */
-  lostChannel(slot: Slot, target: ChannelTarget, error: Error | null, returned: Unclaimed): void
+  lostChannel(slot: Slot, target: ChannelTarget, error: Error | null, returned: Returned): void
   /** The worker sent connections back. Gives them. */
-  sentBack(slot: Slot, target: ChannelTarget, returned: Unclaimed): void
+  sentBack(slot: Slot, target: ChannelTarget, returned: Returned): void
   roomier(target: ChannelTarget): void
   /** @returns whether to start another in its place */
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
-}
-
-interface Unclaimed {
-  descriptors: Int32Array
-  tags: Uint32Array
 }
 
 export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
@@ -110,7 +106,7 @@ export class Slot {
         },
       },
     )
-    target = new ChannelTarget(String(this.number), worker.channel, limit, () => this.#owner.roomier(target))
+    target = new ChannelTarget(String(this.number), null, worker.channel, limit, () => this.#owner.roomier(target))
     started = worker
     this.#worker = worker
     this.#target = target

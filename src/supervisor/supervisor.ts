@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { Dispatcher } from '../dispatch/dispatcher.js'
+import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
@@ -49,7 +50,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { program, workers, limit, maxTotal, policy, backlog, threads, batchScheduling } = this.#options
+    const { program, workers, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes } = this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -59,7 +60,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     })
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
-    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY)
+    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
     this.#owner = this.#slotOwner(program, limit, threads)
     this.#slots = Array.from({ length: workers }, (_, i) => new Slot(i + 1, this.#owner))
   }
@@ -141,11 +142,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       lostChannel: (slot, target, error, returned) => {
         // Listeners come last: one that throws must not cost a connection.
         this.#dispatcher.detach(target)
-        this.#dispatcher.takeBack(returned.descriptors, returned.tags)
+        this.#dispatcher.takeBack(returned as GivenBack)
         if (error !== null) this.emit('broken', { worker: slot.number, error })
       },
       sentBack: (slot, _target, returned) => {
-        this.#dispatcher.takeBack(returned.descriptors, returned.tags)
+        this.#dispatcher.takeBack(returned as GivenBack)
         this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
       },
       roomier: (target) => this.#dispatcher.roomier(target),

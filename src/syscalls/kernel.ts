@@ -37,6 +37,7 @@ export interface Kernel {
   poll(descriptor: number, events: number, milliseconds: number): number
   schedule(batch: number): number
   accept(listener: number, descriptors: Int32Array, peers: Uint8Array, slot: number, most: number): number
+  peek(descriptors: Int32Array, count: number, bytes: Uint8Array, slot: number, lengths: Int32Array): number
   sendmsg(
     socket: number,
     data: Uint8Array | readonly Uint8Array[],

@@ -4,6 +4,9 @@ import { type Called, checked } from './result.js'
 /** Events of a {@link ReadyQueue}; the end of a connection or an error counts as all of them. */
 export const READY = { readable: 1, writable: 2, urgent: 4 } as const
 
+/** Asked for with others: they are reported each time more comes, until the descriptor is disarmed. */
+export const EVERY_TIME = 8
+
 /** Numbers of one batch: descriptor and events. */
 const ROW = 2
 const BATCH = 64
@@ -23,10 +26,11 @@ export class ReadyQueue {
   }
 
   /**
-   * Reports these events of a descriptor once, in place of what was asked for before; none: nothing any more.
+   * Reports these events of a descriptor, in place of what was asked for before: once, or with EVERY_TIME each time more
+   * comes, which leaves out what is there already once it was reported. None: nothing any more.
    * @throws {SyscallError} EBADF, EPERM (a regular file: always ready), ENOMEM, ENOSPC
    */
-  arm(descriptor: number, events: number, called: Called): void {
+  arm(descriptor: number, events: number, called: Called = this.arm): void {
     checked(kernel.readyArm(this.descriptor, descriptor, events), 'poll', undefined, called)
   }
 

@@ -5,6 +5,8 @@ import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../syscalls/constants.j
 import { close } from '../syscalls/descriptor.js'
 import { first, notWhatWasSaid, taking } from './arrived.js'
 import type { ConnectionDetails } from './connection-details.js'
+import { decodeProxied } from './proxied.js'
+import { showProxiedBy } from './shown-ends.js'
 
 /**
  * Makes a live `net.Socket` of a descriptor, as Node makes one of an accepted connection: it delivers `bytes` and then
@@ -15,6 +17,8 @@ export function adoptSocket(descriptor: number, details: ConnectionDetails, byte
   return taking([descriptor], (left) => {
     const socket = details.type === 'tty' ? terminal(left, details) : stream(left, details)
     try {
+      const ends = decodeProxied(details.proxied)
+      if (ends !== null) showProxiedBy(socket, ends)
       if (bytes.length > 0) socket.unshift(bytes)
       if (details.timeout !== undefined) socket.setTimeout(details.timeout)
       return socket

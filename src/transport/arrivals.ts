@@ -3,6 +3,7 @@ import { accept } from '../syscalls/accept.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import { getpeername, getsockname } from '../syscalls/socket-name.js'
 import { ADDRESS_SLOT, addressInSlot, type SocketAddress, socketAddress } from './address.js'
+import type { ArrivalNote } from './arrival-note.js'
 
 /** What a policy may know of a connection that has not been handed over yet. */
 export interface Connection {
@@ -18,6 +19,8 @@ export interface Arrivals {
   /** Gives the descriptor of row `index`: whoever takes it owns it. */
   descriptor(index: number): number
   describe(index: number): Connection
+  /** What was learnt of it already. */
+  note(index: number): ArrivalNote | undefined
 }
 
 /** A batch straight from a listening port; refilled by each `accept`, after every row was taken. */
@@ -43,45 +46,88 @@ export class AcceptBatch implements Arrivals {
     return this.#descriptors[index] as number
   }
 
+  note(): undefined {}
+
   describe(index: number): Connection {
     const peer = addressInSlot(this.#peers, index)
     return { peer, local: this.#local ?? ask(getsockname, this.descriptor(index)) }
   }
 }
 
-/** Connections that a target did not take: they wait here, oldest first, for another. */
-export class ReturnedArrivals implements Arrivals {
-  readonly #descriptors: number[] = []
+/** A connection that waits for a target. */
+interface Row {
+  readonly descriptor: number
+  readonly note: ArrivalNote | undefined
+  /** When it began to wait, as performance.now() tells. */
+  readonly since: number
+  /** A target has it, or it was closed. */
+  gone: boolean
+}
+
+/** Connections that a target gave back, or that are decided and wait for one: oldest first. Owns their descriptors. */
+export class WaitingArrivals implements Arrivals {
+  #rows: Row[] = []
 
   get count(): number {
-    return this.#descriptors.length
+    return this.#rows.length
   }
 
-  /** Takes descriptors. */
-  add(descriptor: number): void {
-    this.#descriptors.push(descriptor)
+  /** Takes a descriptor. */
+  add(descriptor: number, note?: ArrivalNote): void {
+    this.#rows.push({ descriptor, note, since: performance.now(), gone: false })
   }
 
   descriptor(index: number): number {
-    return this.#descriptors[index] as number
+    return (this.#rows[index] as Row).descriptor
+  }
+
+  note(index: number): ArrivalNote | undefined {
+    return (this.#rows[index] as Row).note
   }
 
   describe(index: number): Connection {
-    return {
-      peer: ask(getpeername, this.descriptor(index)),
-      local: ask(getsockname, this.descriptor(index)),
-    }
+    return this.note(index)?.proxied ?? describe(this.descriptor(index))
   }
 
-  /** The first `count` have been taken by a target. */
-  forget(count: number): void {
-    this.#descriptors.splice(0, count)
+  /**
+   * Calls `give` for each that waits now; what it returns true for is gone. What is added meanwhile waits for the next
+   * call.
+   */
+  giveOut(give: (index: number) => boolean): void {
+    const rows = this.#rows
+    const { length } = rows
+    for (let index = 0; index < length && this.#rows === rows; index++) {
+      const row = rows[index] as Row
+      row.gone ||= give(index)
+    }
+    if (this.#rows === rows) this.#rows = rows.filter(({ gone }) => !gone)
+  }
+
+  /** Closes those that have waited for longer than `milliseconds` and that `stale` says so of. @returns how many */
+  closeStale(milliseconds: number, stale: (note: ArrivalNote | undefined) => boolean): number {
+    const before = performance.now() - milliseconds
+    const late = this.#rows.filter(({ since, note }) => since <= before && stale(note))
+    if (late.length > 0) this.#rows = this.#rows.filter((row) => !late.includes(row))
+    this.#close(late)
+    return late.length
   }
 
   /** Nobody will take them: their clients see the end of the connection. */
   close(): void {
-    closeMany(Int32Array.from(this.#descriptors.splice(0)))
+    const rows = this.#rows
+    this.#rows = []
+    this.#close(rows)
   }
+
+  #close(rows: readonly Row[]): void {
+    closeMany(Int32Array.from(rows.filter(({ gone }) => !gone).map(({ descriptor }) => descriptor)))
+    for (const row of rows) row.gone = true
+  }
+}
+
+/** Asks the kernel for both ends of a connection. Borrows the descriptor. */
+export function describe(descriptor: number): Connection {
+  return { peer: ask(getpeername, descriptor), local: ask(getsockname, descriptor) }
 }
 
 function ask(call: typeof getsockname, descriptor: number): SocketAddress | null {

@@ -4,6 +4,8 @@ import tty from 'node:tty'
 import { httpState } from '../runtime/node-http.js'
 import { handleName, optionsOf } from '../runtime/node-sockets.js'
 import { detailsOf, familyOf, notUnderstood } from './arrived.js'
+import { decodeProxied, encodeProxied, type WireProxied } from './proxied.js'
+import { proxied } from './shown-ends.js'
 
 export const transportKinds = ['tcp', 'unix', 'pipe', 'tty'] as const
 /** TCP over IPv4 or IPv6; a UNIX stream socket; a pipe (FIFO); a terminal. */
@@ -24,6 +26,8 @@ export interface ConnectionDetails {
   readonly noDelay?: true
   /** SO_KEEPALIVE was set; seconds until the first probe, 0: the system's own. */
   readonly keepAlive?: number
+  /** What a proxy in front said of it. */
+  readonly proxied?: WireProxied
   /** It was a `Transport`, and becomes one. */
   readonly transport?: true
 }
@@ -33,6 +37,7 @@ export function describe(socket: net.Socket, descriptor: number): ConnectionDeta
   const { noDelay, keepAlive } = optionsOf(socket)
   // Between requests the time limit is one of the HTTP server's; the next server sets its own.
   const timeout = httpState(socket) === 'none' ? (socket.timeout ?? 0) : 0
+  const ends = proxied(socket)
   return {
     type: typeOf(socket, descriptor),
     ...(socket.allowHalfOpen ? { halfOpen: true } : {}),
@@ -41,6 +46,7 @@ export function describe(socket: net.Socket, descriptor: number): ConnectionDeta
     ...(timeout > 0 ? { timeout } : {}),
     ...(noDelay ? { noDelay } : {}),
     ...(keepAlive === null ? {} : { keepAlive }),
+    ...(ends === null ? {} : { proxied: encodeProxied(ends) }),
   }
 }
 
@@ -56,7 +62,8 @@ function typeOf(socket: net.Socket, descriptor: number): TransportKind {
  * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME
  */
 export function parseDetails(value: unknown): ConnectionDetails {
-  const { type, halfOpen, noRead, noWrite, timeout, noDelay, keepAlive, transport } = detailsOf(value)
+  const { type, halfOpen, noRead, noWrite, timeout, noDelay, keepAlive, proxied, transport } = detailsOf(value)
+  const ends = decodeProxied(proxied)
   const kind = transportKinds.find((name) => name === type)
   if (kind === undefined) throw notUnderstood('connection', value)
   return {
@@ -67,6 +74,7 @@ export function parseDetails(value: unknown): ConnectionDetails {
     ...(isDuration(timeout) && timeout > 0 ? { timeout } : {}),
     ...(noDelay === true ? { noDelay } : {}),
     ...(isDuration(keepAlive) ? { keepAlive } : {}),
+    ...(ends === null ? {} : { proxied: encodeProxied(ends) }),
     ...(transport === true ? { transport } : {}),
   }
 }

@@ -1,3 +1,5 @@
+/** What a proxy in front said of a connection, and how it travels with it. */
+import { isIP } from 'node:net'
 import type { SocketAddress } from './address.js'
 
 /** One of the type-length-value fields of a PROXY header of version 2, as it came. */
@@ -13,4 +15,43 @@ export interface Proxied {
   readonly local: SocketAddress
   /** In the order they came; none in version 1. */
   readonly fields: readonly ProxyField[]
+}
+
+type WireAddress = [address: string, port: number]
+
+/** The same as JSON. */
+export interface WireProxied {
+  readonly peer: WireAddress
+  readonly local: WireAddress
+  /** Type and value, in base64. */
+  readonly fields?: readonly [number, string][]
+}
+
+export function encodeProxied({ peer, local, fields }: Proxied): WireProxied {
+  return {
+    peer: [peer.address, peer.port],
+    local: [local.address, local.port],
+    ...(fields.length === 0 ? {} : { fields: fields.map(({ type, value }) => [type, value.toString('base64')]) }),
+  }
+}
+
+/** Reads what another program wrote. @returns null: it says nothing that can be understood */
+export function decodeProxied(value: unknown): Proxied | null {
+  const { peer, local, fields = [] } = (value ?? {}) as Partial<WireProxied>
+  const [from, to] = [decodeAddress(peer), decodeAddress(local)]
+  if (from === null || to === null || !Array.isArray(fields)) return null
+  const read: ProxyField[] = []
+  for (const field of fields as unknown[]) {
+    const [type, text] = Array.isArray(field) ? (field as unknown[]) : []
+    if (typeof type !== 'number' || typeof text !== 'string') return null
+    read.push({ type, value: Buffer.from(text, 'base64') })
+  }
+  return { peer: from, local: to, fields: read }
+}
+
+function decodeAddress(value: unknown): SocketAddress | null {
+  const [address, port] = Array.isArray(value) ? (value as unknown[]) : []
+  const version = typeof address === 'string' ? isIP(address) : 0
+  if (version === 0 || !Number.isInteger(port) || (port as number) < 0 || (port as number) > 0xffff) return null
+  return { address: address as string, family: version === 4 ? 'IPv4' : 'IPv6', port: port as number }
 }

@@ -7,6 +7,7 @@ import { getpeername, getsockname } from '../syscalls/socket-name.js'
 import { adoptSocket } from './adopt-socket.js'
 import type { ConnectionDetails, TransportKind } from './connection-details.js'
 import { assertHere } from './movable.js'
+import { decodeProxied, type Proxied } from './proxied.js'
 
 /**
  * A live connection that no `net.Socket` uses: its descriptor, and what was read of it already. Owns the descriptor, and
@@ -41,6 +42,11 @@ export class Transport {
   /** The other end; null: the kernel knows none, or not any more. */
   get peer(): Address | null {
     return this.#ask(getpeername)
+  }
+
+  /** What a proxy in front said of it (PROXY protocol); null: nothing. */
+  get proxied(): Proxied | null {
+    return decodeProxied(this.details.proxied)
   }
 
   /**

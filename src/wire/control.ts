@@ -80,6 +80,12 @@ export interface CutNotice {
   connections: number
 }
 
+/** Master → worker, of a connection, behind the descriptors of transports. What is not known is ignored. */
+export interface ArrivalDetails {
+  /** What a proxy in front said: two ends, as `[address, port]`, and fields of its header, as `[type, base64]`. */
+  proxied?: unknown
+}
+
 export type FromWorker = ListenRequest | ChmodRequest | CloseNotice | ServeRequest | DrainedNotice | CutNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply

@@ -34,7 +34,7 @@ export class MasterLink implements PortOwner {
   constructor(handlers: MasterHandlers) {
     this.#channel = inheritedLink({
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
-      transports: (port, descriptors) => this.#deliver(port, descriptors),
+      transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
       message: (message) => {
         const { type, milliseconds } = message as DrainOrder
         if (type === 'drain') handlers.drain(milliseconds)
@@ -160,10 +160,10 @@ export class MasterLink implements PortOwner {
    * The server may have closed between claim and delivery, within one turn: then its connections are closed, as those
    * in the kernel's queue would be.
    */
-  #deliver(port: number, descriptors: Int32Array): void {
+  #deliver(port: number, descriptors: Int32Array, details: readonly unknown[] | null): void {
     this.#adopted += descriptors.length
     const handle = this.#portHandle(port)
-    if (handle !== undefined) return handle.deliver(descriptors, this.#finish)
+    if (handle !== undefined) return handle.deliver(descriptors, details, this.#finish)
     closeMany(descriptors)
     for (let i = 0; i < descriptors.length; i++) this.#finish()
   }

@@ -13,7 +13,9 @@ import {
   type ServerHandle,
   serverHandle,
 } from '../runtime/node-internals.js'
-import type { ListenReply } from '../wire/control.js'
+import { decodeProxied } from '../transport/proxied.js'
+import { showProxied } from '../transport/shown-ends.js'
+import type { ArrivalDetails, ListenReply } from '../wire/control.js'
 import { watchSessions } from './idle-connections.js'
 
 /** A request for a port, without what only the owner knows. */
@@ -107,16 +109,21 @@ export class PortHandle implements ServerBehaviour {
     return this.#address
   }
 
-  /** Takes connections and makes the server's 'connection' events of them. `finished` is called for each, once. */
-  deliver(descriptors: Int32Array, finished: () => void): void {
+  /**
+   * Takes connections and makes the server's 'connection' events of them. `finished` is called for each, once.
+   * @param details  what the master says of each; null: nothing of any
+   */
+  deliver(descriptors: Int32Array, details: readonly unknown[] | null, finished: () => void): void {
     this.#context.runInAsyncScope(() => {
-      for (const descriptor of descriptors) this.#deliverOne(descriptor, finished)
+      for (const [index, descriptor] of descriptors.entries()) this.#deliverOne(descriptor, details?.[index], finished)
     })
   }
 
-  #deliverOne(descriptor: number, finished: () => void): void {
+  #deliverOne(descriptor: number, details: unknown, finished: () => void): void {
     const connection = adoptHandle(this.#kind, descriptor, finished)
     if (typeof connection === 'number') return warnAdoption(connection)
+    const ends = decodeProxied((details as ArrivalDetails | null | undefined)?.proxied)
+    if (ends !== null) showProxied(connection, ends)
     if (!this.handle.onconnection) return connection.close()
     try {
       this.handle.onconnection(0, connection)

@@ -13,6 +13,7 @@ import { until } from '../support/wait.js'
 /** A target in this process, that holds what it is given until the test finishes it. */
 class FakeTarget implements Target {
   readonly held: number[] = []
+  readonly group: string | null = null
   flushes = 0
   taken = 0
   ready = true
@@ -50,7 +51,18 @@ class FakeTarget implements Target {
 
   status(): TargetStatus {
     const { id, ready, load, taken, limit } = this
-    return { id, ready, draining: false, stalled: false, queued: 0, unclaimed: 0, open: load, total: taken, limit }
+    return {
+      id,
+      group: this.group,
+      ready,
+      draining: false,
+      stalled: false,
+      queued: 0,
+      unclaimed: 0,
+      open: load,
+      total: taken,
+      limit,
+    }
   }
 }
 
@@ -247,7 +259,7 @@ test('what a target gives back goes to another before any new connection, or wai
   await until('all are given', () => dead.taken === 10)
   dispatcher.detach(dead)
   const returned = Int32Array.from(dead.held.splice(0))
-  dispatcher.takeBack(returned, new Uint32Array(returned.length).fill(1))
+  dispatcher.takeBack({ descriptors: returned, tags: new Uint32Array(returned.length).fill(1) })
   assert.deepEqual([other.load, dispatcher.waiting], [6, 4])
   await clients(3)
   other.finish(6)
@@ -264,7 +276,7 @@ test('what comes back for a port that is shut is closed', async (t) => {
   await until('it is given', () => target.taken === 1)
   const ended = new Promise((resolve) => client?.on('close', resolve).resume())
   dispatcher.shut(1)
-  dispatcher.takeBack(Int32Array.from(target.held.splice(0)), Uint32Array.of(1))
+  dispatcher.takeBack({ descriptors: Int32Array.from(target.held.splice(0)), tags: Uint32Array.of(1) })
   await ended
 })
 
