@@ -105,7 +105,10 @@ export class Handshake {
     this.#queue.take((descriptor, events) => {
       if (this.#farewells.has(descriptor)) return this.#farewells.heard(descriptor)
       const candidate = this.#undecided.get(descriptor)
-      if (candidate !== undefined) this.#lookAgain(candidate, (events & READY.urgent) !== 0)
+      if (candidate === undefined) return
+      // An error or the end of both directions is reported as all events there are, whatever was asked for.
+      if ((events & READY.writable) !== 0) this.#gone(candidate)
+      else this.#lookAgain(candidate, (events & READY.urgent) !== 0)
     })
     this.#owner.settled()
   }

@@ -23,9 +23,10 @@ function judged(verdict: Verdict, there: number): Judged {
   if (typeof verdict !== 'object' || verdict === null) {
     throw new TypeError(`inspect gave ${shown(verdict)}: a verdict is a route, { more }, { refuse } or a header`)
   }
-  if ('more' in verdict) return { kind: 'more', more: checkedMore(verdict) }
-  if ('refuse' in verdict) return { kind: 'refusal', refusal: checkedRefusal(verdict) }
-  if ('header' in verdict) return { kind: 'header', header: checkedHeader(verdict, there) }
+  if (verdict instanceof Promise) throw new TypeError('inspect gave a promise: it must decide at once, or ask for more')
+  if (verdict.more !== undefined) return { kind: 'more', more: checkedMore(verdict) }
+  if (verdict.refuse !== undefined) return { kind: 'refusal', refusal: checkedRefusal(verdict) }
+  if (verdict.header !== undefined) return { kind: 'header', header: checkedHeader(verdict, there) }
   const { group, worker, key } = verdict
   for (const [name, value] of Object.entries({ group, worker, key })) {
     if (value !== undefined && typeof value !== 'string') throw new TypeError(`${name}: a string, not ${shown(value)}`)

@@ -29,7 +29,10 @@ export interface Header {
   readonly then: Inspect | null
 }
 
-export type Verdict = Route | More | Refusal | Header
+/** A route says none of what makes the others. */
+type Only<Kind> = Kind & { readonly [Name in Exclude<'more' | 'refuse' | 'header', keyof Kind>]?: undefined }
+
+export type Verdict = Only<Route> | Only<More> | Only<Refusal> | Only<Header>
 
 /** A connection that is being looked at. */
 export interface Inspected extends Connection {
