@@ -64,7 +64,7 @@ export {
   SyscallError,
 } from './errors.js'
 export type { SupervisorEvents } from './supervisor/events.js'
-export type { SupervisorOptions } from './supervisor/options.js'
+export type { ReloadOptions, SupervisorOptions } from './supervisor/options.js'
 export { Supervisor, type SupervisorStatus } from './supervisor/supervisor.js'
 export type { SocketAddress } from './transport/address.js'
 export type { Connection } from './transport/arrivals.js'

@@ -178,7 +178,7 @@ export class Handshake {
   }
 
   /** Takes exactly the bytes of a header. @returns whether the connection goes on being looked at */
-  #readHeader(candidate: Candidate, { header, proxied, then }: Header): boolean {
+  #readHeader(candidate: Candidate, { header, proxied, next }: Header): boolean {
     const count = recvmsg(candidate.descriptor, Buffer.allocUnsafe(header), 0, 0)
     if (count !== header) {
       this.#gone(candidate)
@@ -186,9 +186,9 @@ export class Handshake {
     }
     candidate.proxied = proxied ?? candidate.proxied
     candidate.more = 1
-    if (then === null) this.#decided(candidate, {})
-    else candidate.inspect = then
-    return then !== null
+    if (next === null) this.#decided(candidate, {})
+    else candidate.inspect = next
+    return next !== null
   }
 
   #wait(candidate: Candidate): void {

@@ -46,10 +46,10 @@ function checkedRefusal(refusal: Refusal): Refusal {
 }
 
 function checkedHeader(verdict: Header, there: number): Header {
-  const { header, then } = verdict
+  const { header, next } = verdict
   if (!Number.isInteger(header) || header < 1 || header > there) {
     throw new RangeError(`header: from 1 to the ${there} bytes that are there, not ${shown(header)}`)
   }
-  if (then === null || typeof then === 'function') return verdict
-  throw new TypeError(`then: whoever looks at what follows, or null, not ${shown(then)}`)
+  if (next === null || typeof next === 'function') return verdict
+  throw new TypeError(`next: whoever looks at what follows, or null, not ${shown(next)}`)
 }

@@ -26,7 +26,7 @@ export interface Header {
   /** What it says; null: nothing (the proxy speaks for itself), the addresses are those of the connection. */
   readonly proxied: Proxied | null
   /** Looks at what comes behind it; null: nobody, the connection goes wherever the policy says. */
-  readonly then: Inspect | null
+  readonly next: Inspect | null
 }
 
 /** A route says none of what makes the others. */

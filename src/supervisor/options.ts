@@ -1,18 +1,20 @@
-import { statSync } from 'node:fs'
-import { isAbsolute } from 'node:path'
 import { wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
-import { DRAIN_DEFAULT, WORKERS_MAX } from '../limits.js'
+import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
+import { type GroupOptions, type Place, placesOf } from './places.js'
+import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
 export interface SupervisorOptions {
-  /** The program every worker runs; an absolute path. */
-  script: string
+  /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
+  script?: string
   args?: readonly string[]
-  /** 1 … 1024. Default 1. */
+  /** 1 … 1024. Default 1; with groups none, unless there are to be workers of no group, too. */
   workers?: number
+  /** Groups of workers by name, each with what differs from the rest. Inspection and policies route to them. */
+  groups?: Readonly<Record<string, GroupOptions>>
   /** Default 'least-connections'. */
   policy?: Policy
   /** At most this many connections per worker at a time. Default: no limit. */
@@ -44,10 +46,23 @@ export interface SupervisorOptions {
   drainTimeout?: number
 }
 
+/** What may differ in the next generation of workers; what is left out stays as it is. */
+export interface ReloadOptions {
+  /** An absolute path. */
+  script?: string
+  args?: readonly string[]
+  env?: NodeJS.ProcessEnv
+  execArgv?: readonly string[]
+  cwd?: string
+  /** Milliseconds in which all new workers must listen. Default 60,000. */
+  milliseconds?: number
+  /** Milliseconds that the old workers have for their open connections. Default: the supervisor's. */
+  drainTimeout?: number
+}
+
 /** Options with every bound checked and every default filled in. No limit is Infinity. */
 export interface SettledOptions {
-  program: Program
-  workers: number
+  places: readonly Place[]
   policy: Policy
   limit: number
   maxTotal: number
@@ -63,6 +78,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
   'script',
   'args',
   'workers',
+  'groups',
   'policy',
   'maxConnections',
   'maxTotal',
@@ -78,24 +94,23 @@ const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
   'drainTimeout',
 ])
 
+const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
+const KNOWN_RELOAD: ReadonlySet<string> = new Set([...PROGRAM_CHANGES, 'milliseconds', 'drainTimeout'])
+
 /** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
 export function settleOptions(options: SupervisorOptions): SettledOptions {
-  const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
-  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...KNOWN].join(', ')}`)
-  const { script } = options
-  if (typeof script !== 'string' || !isAbsolute(script)) {
-    throw new TypeError(`script: an absolute path, not ${JSON.stringify(script)}`)
+  refuseUnknown(options, KNOWN)
+  const { workers, groups = {} } = options
+  const program: Program = {
+    script: mainScript(options),
+    args: options.args ?? [],
+    execArgv: options.execArgv ?? [],
+    env: options.env ?? process.env,
+    cwd: options.cwd ?? process.cwd(),
+    preload: options.preload ?? true,
   }
   return {
-    program: {
-      script,
-      args: options.args ?? [],
-      execArgv: options.execArgv ?? [],
-      env: options.env ?? process.env,
-      cwd: options.cwd ?? process.cwd(),
-      preload: options.preload ?? true,
-    },
-    workers: wholeNumber('workers', options.workers ?? 1, 1, WORKERS_MAX),
+    places: placesOf(program, workers, groups),
     policy: options.policy ?? 'least-connections',
     limit:
       options.maxConnections === undefined
@@ -111,7 +126,33 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
   }
 }
 
-/** @throws {TypeError} there is no such file */
-export function checkScript(script: string): void {
-  if (!statSync(script, { throwIfNoEntry: false })?.isFile()) throw new TypeError(`script: there is no file ${script}`)
+/** A reload with every bound checked and every default filled in. */
+export interface SettledReload {
+  /** What differs in the program of every worker. */
+  change: Partial<Program>
+  milliseconds: number
+  drainTimeout: number
+}
+
+/** @throws {TypeError | RangeError} as `settleOptions` */
+export function settleReload(options: ReloadOptions, drainTimeout: number): SettledReload {
+  refuseUnknown(options, KNOWN_RELOAD)
+  if (options.script !== undefined) absoluteScript('script', options.script)
+  const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
+  return {
+    change: Object.fromEntries(given) as Partial<Program>,
+    milliseconds: wholeNumber('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
+    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? drainTimeout, 0),
+  }
+}
+
+function refuseUnknown(options: object, known: ReadonlySet<string>): void {
+  const unknown = Object.keys(options).find((name) => !known.has(name))
+  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...known].join(', ')}`)
+}
+
+function mainScript({ script, workers = 0, groups = {} }: SupervisorOptions): string {
+  const all = Object.values(groups ?? {})
+  const needless = workers === 0 && all.length > 0 && all.every((group) => group?.script !== undefined)
+  return script === undefined && needless ? '' : absoluteScript('script', script)
 }

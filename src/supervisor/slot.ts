@@ -7,11 +7,11 @@ import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
+import { type Place, programOf } from './places.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
 
 /** What a place for a worker needs of the supervisor. */
 export interface SlotOwner {
-  readonly program: Program
   readonly start: StartWorker
   readonly limit: number
   /** Milliseconds a worker has for its open connections. */
@@ -32,6 +32,7 @@ export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped
 
 export interface WorkerStatus extends TargetStatus {
   worker: number
+  generation: number
   pid: number
   state: SlotState
   restarts: number
@@ -40,6 +41,10 @@ export interface WorkerStatus extends TargetStatus {
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
   readonly number: number
+  readonly generation: number
+  /** The group it belongs to; null: none. */
+  readonly group: string | null
+  readonly #program: Program
   readonly #owner: SlotOwner
   readonly #backoff = new Backoff()
   #worker: Worker | null = null
@@ -49,10 +54,24 @@ export class Slot {
   /** Stopped for good. */
   #retired = false
   #timer: NodeJS.Timeout | null = null
+  /** Settles when the worker that is to stop is gone. */
+  #gone: Promise<void> | null = null
   #stopped: (() => void) | null = null
+  /** The worker was asked to drain. */
+  #drains = false
 
-  constructor(number: number, owner: SlotOwner) {
+  constructor(place: Place, generation: number, owner: SlotOwner) {
+    const { number, group } = place
+    const program = programOf(place)
     this.number = number
+    this.group = group
+    this.generation = generation
+    const own = {
+      HANDOVER_WORKER: String(number),
+      HANDOVER_GENERATION: String(generation),
+      ...(group === null ? {} : { HANDOVER_GROUP: group }),
+    }
+    this.#program = { ...program, env: { ...program.env, ...own } }
     this.#owner = owner
   }
 
@@ -62,6 +81,11 @@ export class Slot {
 
   get state(): SlotState {
     return this.#state
+  }
+
+  /** The worker's; null while there is none. */
+  get target(): ChannelTarget | null {
+    return this.#target
   }
 
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
@@ -86,27 +110,26 @@ export class Slot {
   }
 
   #startWorker(): Worker {
-    const { program, start, limit } = this.#owner
+    const { start, limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
-    const worker = start(
-      { ...program, env: { ...program.env, HANDOVER_WORKER: String(this.number) } },
-      {
-        message: (message) => this.#owner.message(this, target, message as FromWorker),
-        claimed: () => target.claimed(),
-        finished: (count) => target.finished(count),
-        returned: (returned) => {
-          target.returned(returned.descriptors.length)
-          this.#owner.sentBack(this, target, returned)
-        },
-        closed: (error, returned) => {
-          if (started === null) return // it could not be started, and was sent nothing
-          this.#withoutChannel(started, error)
-          this.#owner.lostChannel(this, target, error, returned)
-        },
+    const worker = start(this.#program, {
+      message: (message) => this.#owner.message(this, target, message as FromWorker),
+      claimed: () => target.claimed(),
+      finished: (count) => target.finished(count),
+      returned: (returned) => {
+        target.returned(returned.descriptors.length)
+        this.#owner.sentBack(this, target, returned)
       },
+      closed: (error, returned) => {
+        if (started === null) return // it could not be started, and was sent nothing
+        this.#withoutChannel(started, error)
+        this.#owner.lostChannel(this, target, error, returned)
+      },
+    })
+    target = new ChannelTarget(String(this.number), this.group, worker.channel, limit, () =>
+      this.#owner.roomier(target),
     )
-    target = new ChannelTarget(String(this.number), null, worker.channel, limit, () => this.#owner.roomier(target))
     started = worker
     this.#worker = worker
     this.#target = target
@@ -137,29 +160,40 @@ export class Slot {
     if (this.#worker !== null && !this.#worker.channel.closed) this.#worker.channel.send(message)
   }
 
-  /** Lets the worker finish what it has, within so many milliseconds; settles when it is gone. */
-  async stop(milliseconds: number): Promise<void> {
+  /** The worker is given nothing more, and when it ends nobody takes its place. */
+  retire(): void {
     this.#retired = true
+    this.#target?.drain()
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+  }
+
+  /**
+   * Lets the worker finish what it has; settles when it is gone. A second call can shorten the time, not lengthen it.
+   * @param milliseconds  that it has for open connections
+   * @param successor  others serve its ports already
+   */
+  async stop(milliseconds: number, successor = false): Promise<void> {
+    this.retire()
     const worker = this.#worker
     if (worker === null) {
       this.#state = 'stopped'
       return
     }
-    const wasReady = this.#state === 'ready'
-    this.#state = 'draining'
-    this.#target?.drain()
-    const gone = new Promise<void>((resolve) => {
-      this.#stopped = resolve
-    })
-    // One that does not listen yet has nothing to finish.
-    if (wasReady) this.tell({ type: 'drain', milliseconds })
-    else worker.kill('SIGTERM')
-    const patience = wasReady ? milliseconds : 0
+    if (this.#gone === null) {
+      this.#gone = new Promise((resolve) => {
+        this.#stopped = resolve
+      })
+      this.#drains = this.#state === 'ready'
+      this.#state = 'draining'
+      // One that does not listen yet has nothing to finish.
+      if (this.#drains) this.tell({ type: 'drain', milliseconds, ...(successor && { successor }) })
+      else worker.kill('SIGTERM')
+    }
+    const patience = this.#drains ? milliseconds : 0
     const term = setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5)
     const kill = setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER)
-    await gone
+    await this.#gone
     clearTimeout(term)
     clearTimeout(kill)
   }
@@ -170,8 +204,8 @@ export class Slot {
 
   status(): WorkerStatus | null {
     if (this.#target === null) return null
-    const { pid, state } = this
-    return { ...this.#target.status(), worker: this.number, pid, state, restarts: this.#restarts }
+    const { pid, generation, state } = this
+    return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
   }
 
   #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {

@@ -67,6 +67,8 @@ export interface ServeRequest {
 export interface DrainOrder {
   type: 'drain'
   milliseconds: number
+  /** Workers of a newer generation serve the same ports already. */
+  successor?: boolean
 }
 
 /** Worker → master: nothing is open any more. */

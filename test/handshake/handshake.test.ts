@@ -188,9 +188,9 @@ test('an inspection that throws or says nonsense decides nothing: what is otherw
     () => ({ group: 5 }),
     () => ({ more: 'x' }),
     () => ({ refuse: 5 }),
-    () => ({ header: 6, proxied: null, then: null }),
-    () => ({ header: 0, proxied: null, then: null }),
-    () => ({ header: 1, proxied: null, then: 'x' }),
+    () => ({ header: 6, proxied: null, next: null }),
+    () => ({ header: 0, proxied: null, next: null }),
+    () => ({ header: 1, proxied: null, next: 'x' }),
     () => Promise.resolve({}),
   ]
   let next = 0
@@ -222,7 +222,7 @@ test('of a header exactly its bytes are taken, and what follows is looked at by 
         : {
             header: 6,
             proxied,
-            then: (rest, connection) => {
+            next: (rest, connection) => {
               seen.push(connection.peer?.address)
               return byLine(rest, connection)
             },
@@ -243,7 +243,7 @@ test('of a header exactly its bytes are taken, and what follows is looked at by 
 })
 
 test('a connection that nobody looks at behind its header goes where the policy says', async (t) => {
-  const { client, decided, unread } = lookedAt(t, { inspect: () => ({ header: 2, proxied: null, then: null }) })
+  const { client, decided, unread } = lookedAt(t, { inspect: () => ({ header: 2, proxied: null, next: null }) })
   await client('H\n')
   await until('it is decided', () => decided.length === 1)
   assert.deepEqual(decided[0]?.note.route, {})
@@ -252,7 +252,7 @@ test('a connection that nobody looks at behind its header goes where the policy 
 
 test('a client that ends behind a header is closed', async (t) => {
   const { client, decided, handshake, accepted } = lookedAt(t, {
-    inspect: () => ({ header: 2, proxied: null, then: byLine }),
+    inspect: () => ({ header: 2, proxied: null, next: byLine }),
   })
   ;(await client('H\n')).end()
   await until('it was accepted and is gone', () => accepted() === 1 && handshake.count === 0)

@@ -30,7 +30,6 @@ test('options out of range are refused by name', () => {
   assert.throws(() => new Supervisor({ script, policy: 'fastest' }), TypeError)
   // @ts-expect-error no such option
   assert.throws(() => new Supervisor({ script, worker: 3 }), { name: 'TypeError', message: /^worker: no such option/ })
-  // @ts-expect-error no script
   assert.throws(() => new Supervisor({}), { name: 'TypeError', message: /^script: an absolute path, not undefined/ })
   assert.throws(() => new Supervisor({ script: 'app.js' }), { message: /^script: an absolute path/ })
 })
