@@ -102,8 +102,7 @@ export class Link {
   }
 
   /**
-   * Takes the descriptor of a transport; it goes at the next `flush`, with others of its tag, in one message.
-   * A note comes back with the descriptor if that does.
+   * Takes the descriptor of a transport; it goes at the next `flush`, with others of its tag. A note comes back with it.
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, _OUTBOX_FULL (see `room`), _UNSUPPORTED (the peer does not understand
    *   what the note says): the caller still owns it
    */

@@ -41,9 +41,12 @@ program
   .argument('<script>', 'the server to run')
   .argument('[args...]', 'its arguments')
   .addOption(
-    new Option('-w, --workers <n>', 'how many workers, or "max" for one per core').argParser(workerCount).default(1),
+    new Option('-w, --workers <n>', 'how many workers, or "max" for one per core')
+      .argParser(workerCount)
+      .default(undefined, '1; with groups those alone'),
   )
   .option('--policy <name|module>', `${policyNames.join(', ')}, or a module with your own`, 'least-connections')
+  .option('--handshake <module>', 'a module that looks at what clients first say, and routes by it')
   .addOption(
     new Option('--max-connections <n>', 'at most n connections per worker; clients wait when all are full').argParser(
       whole(1, 1e9),

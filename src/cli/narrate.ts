@@ -1,3 +1,4 @@
+import { printable } from '../arguments.js'
 import type { SyscallError } from '../errors.js'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
@@ -50,9 +51,22 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
+  supervisor.on('setback', ({ setback, reason, peer, connections }) =>
+    seldom(`setback-${setback}`, setbackText(setback, reason, peer, connections), {
+      setback,
+      reason,
+      peer,
+      connections,
+    }),
+  )
   supervisor.on('policyError', ({ error }) =>
     seldom('policy-error', `the policy threw; least-connections decides instead (${error})`),
   )
+}
+
+function setbackText(setback: string, reason: string, peer: string | null, connections: number): string {
+  const many = connections === 1 ? 'a connection' : `${connections} connections`
+  return `${many} ${setback === 'refused' ? 'turned away' : `not handed over as asked (${setback})`}: ${printable(reason)}${peer === null ? '' : `, last from ${peer}`}`
 }
 
 function ended(event: SupervisorEvents['ended'][0], refusal: string | undefined, printer: Printer): void {

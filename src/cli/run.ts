@@ -3,13 +3,14 @@ import { Supervisor } from '../supervisor/supervisor.js'
 import { ExitCode } from './exit-codes.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
-import { findPolicy, findScript } from './options.js'
+import { findHandshakes, findPolicy, findScript } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
 
 /** `handover run` as it was typed. */
 export interface RunOptions {
-  workers: number
+  workers?: number
   policy: string
+  handshake?: string
   maxConnections?: number
   maxTotal?: number
   backlog?: number
@@ -26,13 +27,14 @@ export async function run(script: string, args: readonly string[], options: RunO
   const supervisor = new Supervisor({
     script: findScript(script, cwd),
     args,
-    workers: options.workers,
     policy: await findPolicy(options.policy, cwd),
     threads: options.threads,
     preload: options.preload,
     batchScheduling: true,
     drainTimeout: options.drainTimeout * 1000,
     cwd,
+    ...(await findHandshakes(options.handshake, cwd)),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
     ...(options.maxTotal === undefined ? {} : { maxTotal: options.maxTotal }),
     ...(options.backlog === undefined ? {} : { backlog: options.backlog }),

@@ -17,15 +17,7 @@ export interface SetbackEvent {
 
 /** Counts setbacks, and tells of each kind at most once in a while: clients could fill any log. */
 export class Setbacks {
-  readonly counts: Record<SetbackKind, number> = {
-    refused: 0,
-    late: 0,
-    'too long': 0,
-    'crowded out': 0,
-    'broken off': 0,
-    'inspection failed': 0,
-    'no room': 0,
-  }
+  readonly counts: Partial<Record<SetbackKind, number>> = {}
   readonly #tell: (event: SetbackEvent) => void
   readonly #quiet = new Map<SetbackKind, SetbackEvent | null>()
 
@@ -34,7 +26,7 @@ export class Setbacks {
   }
 
   add(setback: SetbackKind, reason: string, connections: number, of: Candidate | null): void {
-    this.counts[setback] += connections
+    this.counts[setback] = (this.counts[setback] ?? 0) + connections
     const kept = this.#quiet.get(setback)
     if (kept) {
       kept.connections += connections

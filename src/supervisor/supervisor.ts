@@ -33,7 +33,7 @@ export interface SupervisorStatus {
   /** Connections whose clients have not said enough yet for where they go. */
   undecided: number
   /** Connections that did not get to a worker, or not where they asked for, since the start. */
-  setbacks: Readonly<Record<SetbackKind, number>>
+  setbacks: Readonly<Partial<Record<SetbackKind, number>>>
 }
 
 /**
@@ -153,7 +153,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       dispatched: this.#dispatcher.dispatched,
       waiting: this.#dispatcher.waiting,
       undecided: this.#dispatcher.undecided,
-      setbacks: this.#setbacks.counts,
+      setbacks: { ...this.#setbacks.counts },
     }
   }
 

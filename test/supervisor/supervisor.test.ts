@@ -58,7 +58,14 @@ test('everything is gone after stop: workers, ports, descriptors', async (t) => 
     await app.supervisor.stop()
     assert.ok(threads || !pids.some(isAlive))
     await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
-    assert.deepEqual(app.supervisor.status(), { workers: [], ports: [], dispatched: 1, waiting: 0 })
+    assert.deepEqual(app.supervisor.status(), {
+      workers: [],
+      ports: [],
+      dispatched: 1,
+      waiting: 0,
+      undecided: 0,
+      setbacks: {},
+    })
   }
 })
 
