@@ -175,3 +175,28 @@ export const ROUTE_WAIT_MAX = 10_000
 
 /** Milliseconds between two events that tell of the same kind of setback. */
 export const SETBACK_INTERVAL = 1_000
+
+/** Bytes of a TLS ClientHello, with the headers of its records. Browsers send about 2 KiB; with long tickets a few more. */
+export const CLIENT_HELLO_BYTES_MAX = 64 * 1024
+
+/** TLS records that one ClientHello may come in, so that looking at it again and again stays cheap. */
+export const CLIENT_HELLO_RECORDS_MAX = 1024
+
+/** Bytes of the head of an HTTP request, up to the empty line. Node's own default is 16 KiB; it can be raised. */
+export const HTTP_HEAD_BYTES_MAX = 64 * 1024
+
+/** Headers in it. From 1000 on Node drops the rest in silence: nothing is routed by what a worker does not see. */
+export const HTTP_HEADERS_MAX = 256
+
+/** Empty lines before a request line, which old clients send behind a body (RFC 9112, 2.2). */
+export const HTTP_EMPTY_LINES_MAX = 4
+
+/** Bytes of a PROXY header of version 1, with CR and LF; its specification's own bound. */
+export const PROXY_LINE_BYTES_MAX = 107
+
+/** Bytes of a PROXY header of version 2: its addresses take 232 at most, the rest is for fields. */
+export const PROXY_HEADER_BYTES_MAX = 4096
+
+/** Bytes of a first line with its end, unless asked otherwise, and at most. */
+export const FIRST_LINE_DEFAULT = 1024
+export const FIRST_LINE_MAX = 64 * 1024

@@ -1,6 +1,7 @@
 import type { Arrivals } from '../transport/arrivals.js'
 import type { Route } from '../transport/route.js'
 import type { Chooser } from './policy.js'
+import { rendezvous } from './rendezvous.js'
 import type { Target } from './target.js'
 
 /**
@@ -36,15 +37,4 @@ function restrict(targets: readonly Target[], budgets: Int32Array, allowed: Int3
 function named(targets: readonly Target[], allowed: Int32Array, { worker, key }: Route): number {
   const at = worker === undefined ? -1 : targets.findIndex(({ id }, i) => id === worker && (allowed[i] as number) > 0)
   return at >= 0 || key === undefined ? at : rendezvous(key, targets, allowed)
-}
-
-function rendezvous(key: string, targets: readonly Target[], allowed: Int32Array): number {
-  let [best, bestScore] = [-1, -1]
-  for (let at = 0; at < targets.length; at++) {
-    if ((allowed[at] as number) <= 0) continue
-    let score = 0
-    for (const character of `${key} ${(targets[at] as Target).id}`) score = (score * 31 + character.charCodeAt(0)) >>> 0
-    if (score > bestScore) [best, bestScore] = [at, score]
-  }
-  return best
 }
