@@ -63,8 +63,28 @@ export {
   handoverErrorCodes,
   SyscallError,
 } from './errors.js'
+export { type AddressBits, addressKey } from './handshake/address-key.js'
+export { type Destination, refuse } from './handshake/destination.js'
+export { type FirstLineOptions, firstLine } from './handshake/first-line.js'
+export type { Setback } from './handshake/handshake.js'
+export type { HttpKey } from './handshake/http-key.js'
+export { type HttpRequestHeadOptions, httpRequestHead } from './handshake/http-request-head.js'
+export type { HttpRoute } from './handshake/http-route.js'
+export {
+  type InspectedConnection,
+  inspectPort,
+  PortInspection,
+  type PortInspectionEvents,
+} from './handshake/inspect-port.js'
+export type { HandshakeOptions } from './handshake/options.js'
+export { type ProxyProtocolOptions, proxyProtocol } from './handshake/proxy-protocol.js'
+export { sessionId } from './handshake/session-id.js'
+export { type TlsKey, type TlsServerNameOptions, tlsServerName } from './handshake/tls-server-name.js'
+export type { Header, Inspect, Inspected, More, Refusal, Verdict } from './handshake/verdict.js'
 export type { SupervisorEvents } from './supervisor/events.js'
 export type { ReloadOptions, SupervisorOptions } from './supervisor/options.js'
+export type { GroupOptions } from './supervisor/places.js'
+export type { SetbackEvent, SetbackKind } from './supervisor/setbacks.js'
 export { Supervisor, type SupervisorStatus } from './supervisor/supervisor.js'
 export type { SocketAddress } from './transport/address.js'
 export type { Connection } from './transport/arrivals.js'
@@ -72,6 +92,9 @@ export { adopt, release } from './transport/connection.js'
 export type { ConnectionDetails, TransportKind } from './transport/connection-details.js'
 export { movableConnections, serveConnection } from './transport/http-connections.js'
 export { ListeningPort, type ListenOptions } from './transport/listening-port.js'
+export type { Proxied, ProxyField } from './transport/proxied.js'
+export type { Route } from './transport/route.js'
+export { proxied } from './transport/shown-ends.js'
 export { type Identifiable, identify } from './transport/things.js'
 export { Transport } from './transport/transport.js'
 export { type ServeOptions, serve } from './worker/serve.js'

@@ -2,12 +2,12 @@
 
 import { EventEmitter } from 'node:events'
 import { checkOptions, printable } from '../arguments.js'
-import { guarded } from '../channel/deliveries.js'
 import type { End } from '../channel/end.js'
 import { iteration } from '../channel/iteration.js'
 import { RECEIVE_OPTIONS, type ReceiveOptions } from '../channel/options.js'
 import { onStop } from '../channel/stop.js'
 import { discard } from '../channel/unpacking.js'
+import { guarded } from '../guarded.js'
 import { BARE_DESCRIPTORS_MAX, BARE_SENDERS_MAX } from '../limits.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { checkOptions } from '../arguments.js'
 import type { HandoverError } from '../errors.js'
+import { guarded } from '../guarded.js'
 import { reasonOf } from '../sendmsg/abort.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Credentials } from '../syscalls/credentials.js'
 import { close } from '../syscalls/descriptor.js'
 import type { Hello } from '../wire/hello.js'
-import { guarded } from './deliveries.js'
 import { type End, identityStart, pidfdOf } from './end.js'
 import {
   closedBeforeHello,

@@ -1,3 +1,4 @@
+import { guarded } from '../guarded.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import type { LinkHandlers } from './handlers.js'
 
@@ -66,17 +67,6 @@ export class Deliveries {
     guarded(() => {
       if (message === undefined) onTransports?.(tag, descriptors, details)
       else onMessage?.(message)
-    })
-  }
-}
-
-/** What a handler throws surfaces as an uncaught exception, like any error in a callback, and stops nothing here. */
-export function guarded(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    process.nextTick(() => {
-      throw error
     })
   }
 }

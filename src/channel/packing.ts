@@ -1,9 +1,9 @@
 import { shown } from '../arguments.js'
 import { HandoverError, SyscallError } from '../errors.js'
+import { guarded } from '../guarded.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX } from '../limits.js'
 import { identify } from '../syscalls/identity.js'
 import type { AnnouncedThing } from '../wire/offer.js'
-import { guarded } from './deliveries.js'
 import { kindOf, type Parcel, type ReleaseOptions, type ThingKind } from './kinds.js'
 
 /** A thing of which the receiver gets a copy, and the sender keeps its own. */

@@ -1,4 +1,6 @@
+import { addressKeyOf } from '../handshake/address-key.js'
 import type { Arrivals, Connection } from '../transport/arrivals.js'
+import { rendezvous } from './rendezvous.js'
 import type { Target, TargetStatus } from './target.js'
 
 /**
@@ -7,11 +9,11 @@ import type { Target, TargetStatus } from './target.js'
  */
 export type PolicyFunction = (connection: Connection, targets: readonly TargetStatus[]) => string | undefined
 
-export type PolicyName = 'least-connections' | 'round-robin'
+export type PolicyName = 'least-connections' | 'round-robin' | 'client-address'
 
 export type Policy = PolicyName | PolicyFunction
 
-export const policyNames: readonly PolicyName[] = ['least-connections', 'round-robin']
+export const policyNames: readonly PolicyName[] = ['least-connections', 'round-robin', 'client-address']
 
 /**
  * Picks the target for a row of a batch.
@@ -53,6 +55,16 @@ function roundRobin(): Chooser {
   }
 }
 
+/** The same target for the same client, as long as the targets are the same; who has no address goes where few are. */
+function clientAddress(): Chooser {
+  const key = addressKeyOf({})
+  const fallback = leastConnections()
+  return (targets, budgets, arrivals, index) => {
+    const address = key(arrivals.describe(index))
+    return address === undefined ? fallback(targets, budgets, arrivals, index) : rendezvous(address, targets, budgets)
+  }
+}
+
 /** Asks the user's function; whatever it does, a target with room is chosen. `failed` hears what it threw. */
 function custom(policy: PolicyFunction, failed: (error: unknown) => void): Chooser {
   const fallback = leastConnections()
@@ -76,5 +88,6 @@ export function chooserOf(policy: Policy, failed: (error: unknown) => void): Cho
   if (typeof policy === 'function') return custom(policy, failed)
   if (policy === 'least-connections') return leastConnections()
   if (policy === 'round-robin') return roundRobin()
+  if (policy === 'client-address') return clientAddress()
   throw new TypeError(`policy: one of ${policyNames.join(', ')} or a function, not ${JSON.stringify(policy)}`)
 }

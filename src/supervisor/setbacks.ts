@@ -1,3 +1,4 @@
+import { guarded } from '../guarded.js'
 import type { Candidate } from '../handshake/candidate.js'
 import type { Setback } from '../handshake/handshake.js'
 import { SETBACK_INTERVAL } from '../limits.js'
@@ -36,7 +37,7 @@ export class Setbacks {
     const event = { setback, reason, peer: of?.peer?.address ?? null, connections }
     if (kept === null) return void this.#quiet.set(setback, event)
     this.#quiet.set(setback, null)
-    this.#tell(event)
+    guarded(() => this.#tell(event))
     setTimeout(() => this.#loud(setback), SETBACK_INTERVAL).unref()
   }
 
@@ -45,7 +46,7 @@ export class Setbacks {
     this.#quiet.delete(setback)
     if (!kept) return
     this.#quiet.set(setback, null)
-    this.#tell(kept)
+    guarded(() => this.#tell(kept))
     setTimeout(() => this.#loud(setback), SETBACK_INTERVAL).unref()
   }
 }

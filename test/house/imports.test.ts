@@ -9,6 +9,7 @@ const ROOMS = [
   'errors.ts',
   'limits.ts',
   'arguments.ts',
+  'guarded.ts',
   'syscalls',
   'runtime',
   'sendmsg',
