@@ -3,6 +3,8 @@ import type { Hello } from '../wire/hello.js'
 import type { DecodedOffer, Verdict } from '../wire/offer.js'
 import type { Returned } from './held-descriptors.js'
 
+export type { Note } from './held-descriptors.js'
+
 /** What a link tells its owner. A handler that throws ends neither the channel nor the other deliveries. */
 export interface LinkHandlers {
   /** The peer's hello came and a common version exists. `sender` if the kernel was asked who said it. */

@@ -60,5 +60,5 @@ export function lawfulVerdict(
 }
 
 function asParsed(verdict: Verdict): Parsed<Verdict> {
-  return 'more' in verdict ? verdict : { found: verdict }
+  return verdict.more === undefined ? { found: verdict } : { more: verdict.more }
 }
