@@ -29,7 +29,11 @@ const NAMES = [
 ] as const
 
 /** Starts a supervisor whose workers are all ready, and ends it, with all it started, when the test ends. */
-export async function supervise(t: TestContext, options: SupervisorOptions): Promise<Supervised> {
+export async function supervise(
+  t: TestContext,
+  options: SupervisorOptions,
+  count = options.workers ?? 1,
+): Promise<Supervised> {
   const supervisor = new Supervisor({ drainTimeout: 5_000, ...options })
   const lines: string[] = []
   const events: Supervised['events'] = []
@@ -39,7 +43,7 @@ export async function supervise(t: TestContext, options: SupervisorOptions): Pro
   await supervisor.start()
   await until('all workers are ready', () => {
     const { workers } = supervisor.status()
-    return workers.length === (options.workers ?? 1) && workers.every((worker) => worker.ready)
+    return workers.length === count && workers.every((worker) => worker.ready)
   }).catch((error: Error) => {
     throw new Error(`${error.message}\n${lines.join('\n')}`)
   })
