@@ -47,7 +47,7 @@ export function lawful<Result>(
   return whole
 }
 
-/** The same of an inspector; refusals may come sooner than what was asked for. */
+/** The same of an inspector, whose verdicts may come sooner than what was asked for. */
 export function lawfulVerdict(
   inspect: Inspect,
   stream: Buffer,
@@ -60,8 +60,7 @@ export function lawfulVerdict(
     (bytes): Parsed<Verdict> => {
       const verdict = inspect(bytes, connection)
       last ??= verdict // of the whole stream, which is asked about first
-      if ('more' in verdict) return verdict
-      return 'refuse' in verdict ? { not: JSON.stringify(verdict) } : { found: verdict }
+      return 'more' in verdict ? verdict : { not: JSON.stringify(verdict) }
     },
     stream,
     most,
