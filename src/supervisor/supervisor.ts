@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
+import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { FromWorker } from '../wire/control.js'
@@ -19,6 +19,8 @@ import {
 import { codeOf, PortRegistry } from './port-registry.js'
 import { type SetbackKind, Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner, WorkerStatus } from './slot.js'
+import { StallWatch } from './stalls.js'
+import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
@@ -52,9 +54,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #earlyDeaths = 0
   #everReady = false
   #failed = false
-  /** Workers, by generation and place. */
-  #stalled = new Set<string>()
-  #watch: NodeJS.Timeout | null = null
+  readonly #stalls = new StallWatch(
+    () => this.status().workers,
+    (name, event) => this.emit(name, event),
+  )
+  /** Null: servers see to their tickets themselves. */
+  readonly #tickets: TicketSecrets | null
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
@@ -63,7 +68,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes } = this.#options
+    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes, ticketRotation } =
+      this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -75,6 +81,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
+    this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -96,7 +103,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #start(): Promise<void> {
     this.#openOwnPorts()
-    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
+    this.#stalls.start()
+    this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
@@ -158,7 +166,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #stop(milliseconds: number): Promise<void> {
-    if (this.#watch !== null) clearInterval(this.#watch)
+    this.#stalls.stop()
+    this.#tickets?.stop()
     this.#ports.retire()
     await this.#generations.stop(milliseconds)
     this.#ports.clear()
@@ -193,15 +202,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
   }
 
-  /** Tells of workers that stopped claiming, or claim again: nothing else would say so. */
-  #reportStalls(): void {
-    for (const { worker, generation, stalled, unclaimed } of this.status().workers) {
-      const which = `${generation}.${worker}`
-      if (stalled === this.#stalled.has(which)) continue
-      if (stalled) this.#stalled.add(which)
-      else this.#stalled.delete(which)
-      this.emit(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
-    }
+  #rotated(): void {
+    for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+  }
+
+  /** One that does not read, and for whom so much waits that no more may, learns the next ones. */
+  #tellTickets(slot: Slot): void {
+    try {
+      if (this.#tickets !== null) slot.tell(this.#tickets.order)
+    } catch {}
   }
 
   #message(slot: Slot, target: ChannelTarget, message: FromWorker): void {
@@ -249,6 +258,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     const first = slot.state === 'starting'
     slot.ready(target)
+    this.#tellTickets(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#refusals.delete(slot)
     this.#everReady = true

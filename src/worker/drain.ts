@@ -1,4 +1,4 @@
-import { closeIdle, closeSilent } from './idle-connections.js'
+import { closeIdle, closeServer, closeSilent } from './idle-connections.js'
 import type { MasterLink } from './master-link.js'
 
 /** Milliseconds between looks for connections that have become idle since the server closed. */
@@ -31,7 +31,7 @@ export function drain(link: MasterLink, milliseconds: number, threaded: boolean)
     if (handlesSigterm(threaded)) return endProcess(threaded)
     setTimeout(() => endProcess(threaded), NATURAL_END).unref()
   })
-  for (const server of servers) server.close(() => {}) // a server closed twice says so to its callback only
+  for (const server of servers) closeServer(server)
 }
 
 function handlesSigterm(threaded: boolean): boolean {

@@ -3,8 +3,9 @@ import type { Link } from '../channel/link.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
-import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
+import type { FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
+import { Tickets } from './tickets.js'
 
 /** What becomes of the worker when the master says so, or goes. */
 export interface MasterHandlers {
@@ -18,6 +19,7 @@ export interface MasterHandlers {
 export class MasterLink implements PortOwner {
   readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
+  readonly #tickets = new Tickets()
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
@@ -36,8 +38,9 @@ export class MasterLink implements PortOwner {
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
       message: (message) => {
-        const { type, milliseconds } = message as DrainOrder
-        if (type === 'drain') handlers.drain(milliseconds)
+        const order = message as FromMaster
+        if (order.type === 'drain') handlers.drain(order.milliseconds)
+        else if (order.type === 'tickets') this.#tickets.update(order.keys)
       },
       closed: () => handlers.orphaned(),
     })
@@ -70,6 +73,7 @@ export class MasterLink implements PortOwner {
       this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
       this.#shut.delete(port)
     }
+    this.#tickets.add(handle.server, reply.ports[0] ?? 0)
     this.countReferences()
     return reply
   }
@@ -88,6 +92,7 @@ export class MasterLink implements PortOwner {
 
   /** The application closed a port. */
   shut(handle: PortHandle): void {
+    this.#tickets.remove(handle.server)
     for (const [port, handles] of this.#ports) {
       const left = handles.filter((other) => other !== handle)
       if (left.length === handles.length) continue

@@ -16,23 +16,23 @@ const trusts = (trusted: string[], connection: Inspected): boolean =>
 const unix: Inspected = { peer: null, local: null, ended: false }
 
 test('a header from a trusted address is believed, of either version, and what is behind it is looked at', () => {
-  const options = { trusted: ['192.0.2.7'], then: next }
+  const options = { trusted: ['192.0.2.7'], next }
   for (const header of [LINE, binary()]) {
     const verdict = say(options, Buffer.concat([header, SPOKEN]), inspected()) as Header
     assert.equal(verdict.header, header.length)
-    assert.equal(verdict.then, next)
+    assert.equal(verdict.next, next)
     assert.equal(verdict.proxied?.local.port, 443)
   }
   assert.deepEqual(say({ trusted: ['192.0.2.7'] }, binary({ command: 0x20 }), inspected()), {
     header: 28,
     proxied: null,
-    then: null,
+    next: null,
   })
 })
 
 test('a trusted address must send a header', () => {
   for (const others of ['direct', 'refuse'] as const) {
-    assert.deepEqual(say({ trusted: ['192.0.2.7'], then: next, others }, SPOKEN, inspected()), {
+    assert.deepEqual(say({ trusted: ['192.0.2.7'], next, others }, SPOKEN, inspected()), {
       refuse: '',
       reason: 'no PROXY header, from a trusted address',
     })
@@ -45,7 +45,7 @@ test('a trusted address must send a header', () => {
 })
 
 test('others are who they are, and may not pretend', () => {
-  const options = { trusted: ['10.0.0.0/8'], then: next }
+  const options = { trusted: ['10.0.0.0/8'], next }
   assert.deepEqual(say(options, SPOKEN, inspected()), { group: 'next' })
   assert.deepEqual(say({ trusted: ['10.0.0.0/8'] }, SPOKEN, inspected()), {})
   for (const bytes of [LINE, binary(), Buffer.from('PROXY ')]) {
@@ -60,7 +60,7 @@ test('others are who they are, and may not pretend', () => {
 })
 
 test('who says no more than the start of a header and ends, has sent none', () => {
-  const options = { trusted: ['10.0.0.0/8'], then: next }
+  const options = { trusted: ['10.0.0.0/8'], next }
   assert.deepEqual(say(options, Buffer.from('PROXY'), inspected()), { more: 6 })
   assert.deepEqual(proxyProtocol(options)(Buffer.from('PROXY'), inspected('192.0.2.7', true)), { group: 'next' })
 })
@@ -68,7 +68,7 @@ test('who says no more than the start of a header and ends, has sent none', () =
 test('others can be turned away', () => {
   const refused = { refuse: '', reason: 'not from a trusted proxy' }
   for (const bytes of [LINE, SPOKEN, Buffer.alloc(0)]) {
-    assert.deepEqual(say({ trusted: ['10.0.0.0/8'], others: 'refuse', then: next }, bytes, inspected()), refused)
+    assert.deepEqual(say({ trusted: ['10.0.0.0/8'], others: 'refuse', next }, bytes, inspected()), refused)
   }
 })
 
@@ -110,7 +110,7 @@ test('nobody is trusted by default, and what is no address is named', () => {
     [{}, /trusted: a list of addresses.*not undefined/],
     [{ trusted: [] }, /trusted: a list of addresses.*not an empty one/],
     [{ trusted: '10.0.0.0/8' }, /trusted: a list/],
-    [{ trusted: ['::1'], then: {} }, /then: a function, not an object/],
+    [{ trusted: ['::1'], next: {} }, /next: a function, not an object/],
     [{ trusted: ['::1'], others: 'allow' }, /others: 'direct' or 'refuse', not the string "allow"/],
     [{ trusted: ['::1'], trust: 1 }, /trust: no such option/],
   ]

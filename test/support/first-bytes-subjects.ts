@@ -87,9 +87,9 @@ function soundProxy({ length, proxied }: ProxyHeader, stream: Buffer): void {
 }
 
 function soundVerdict(verdict: Verdict, stream: Buffer): void {
-  if ('header' in verdict) assert.ok(verdict.header > 0 && verdict.header <= stream.length)
-  else if ('refuse' in verdict) assert.match(verdict.reason ?? '', /^[\x20-\x7e]{3,400}$/)
-  else if (!('more' in verdict))
+  if (verdict.header !== undefined) assert.ok(verdict.header > 0 && verdict.header <= stream.length)
+  else if (verdict.refuse !== undefined) assert.match(verdict.reason ?? '', /^[\x20-\x7e]{3,400}$/)
+  else if (verdict.more === undefined)
     assert.ok(Object.keys(verdict).every((name) => ['group', 'worker', 'key'].includes(name)))
 }
 
