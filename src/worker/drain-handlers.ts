@@ -1,5 +1,3 @@
-import { guarded } from '../channel/deliveries.js'
-
 /** What a worker is told when it is to finish. */
 export interface Drain {
   /** Other workers serve the same ports already: what can move may go there. */
@@ -30,14 +28,8 @@ export function onDrain(handler: DrainHandler): () => void {
 
 /** Calls all handlers; settles when all are done, and never rejects. */
 export async function drainHandled(drain: Drain): Promise<void> {
-  const running = [...handlers].map((handler) => {
-    let done: void | Promise<void>
-    guarded(() => {
-      done = handler(drain)
-    })
-    return done
-  })
-  await Promise.all(running.map((done) => Promise.resolve(done).catch(rethrow)))
+  const running = [...handlers].map(async (handler) => handler(drain))
+  await Promise.all(running.map((done) => done.catch(rethrow)))
 }
 
 function rethrow(error: unknown): void {
