@@ -1,61 +1,11 @@
 /** Connections that go from worker to worker in mid-conversation lose no byte, and exactly one worker has them. */
 import assert from 'node:assert/strict'
-import type net from 'node:net'
-import test, { type TestContext } from 'node:test'
-import { connect } from '../support/client.js'
+import test from 'node:test'
 import { noLeak, socketCount } from '../support/descriptors.js'
-import { fixture } from '../support/paths.js'
+import { passing, talk, workerOf } from '../support/passing.js'
 import { allClosed, heard, said } from '../support/programs.js'
-import { type Supervised, supervise } from '../support/supervised.js'
+import type { Supervised } from '../support/supervised.js'
 import { until } from '../support/wait.js'
-
-/** A client that says lines, and what it was answered. */
-interface Talk {
-  readonly socket: net.Socket
-  readonly lines: string[]
-  readonly ended: () => boolean
-  say(line: string | object): void
-  /** Waits for so many lines in all; gives the last. */
-  hears(count: number): Promise<string>
-}
-
-async function talk(t: TestContext, port: number): Promise<Talk> {
-  const socket = await connect({ port })
-  t.after(() => socket.destroy())
-  let text = ''
-  let ended = false
-  const lines: string[] = []
-  socket.setEncoding('latin1').on('data', (piece: string) => {
-    text += piece
-    const whole = text.split('\n')
-    text = whole.pop() as string
-    lines.push(...whole)
-  })
-  for (const event of ['end', 'close', 'error']) {
-    socket.on(event, () => {
-      ended = true
-    })
-  }
-  return {
-    socket,
-    lines,
-    ended: () => ended,
-    say: (line) => void socket.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`),
-    hears: async (count) => {
-      await until(`${count} lines`, () => lines.length >= count || ended).catch((error: Error) => {
-        throw new Error(`${error.message}: ${JSON.stringify(lines)}`)
-      })
-      return lines[count - 1] ?? 'nothing'
-    },
-  }
-}
-
-const workerOf = (line: string): number => Number(line.split(':')[0])
-
-/** Two workers or more whose clients say where they are to go. */
-function passing(t: TestContext, more: object = {}): Promise<Supervised> {
-  return supervise(t, { script: fixture('passes-on.mjs'), workers: 2, ...more })
-}
 
 /** Waits until the numbers of the workers are these. */
 async function counted({ supervisor }: Supervised, open: number[], what: string): Promise<void> {
