@@ -1,14 +1,17 @@
 import { EventEmitter } from 'node:events'
+import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
+import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
+import { type HandOverFrom, handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
 import {
   type ReloadOptions,
   type SettledOptions,
@@ -17,26 +20,15 @@ import {
   settleReload,
 } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
-import { type SetbackKind, Setbacks } from './setbacks.js'
-import type { Slot, SlotOwner, WorkerStatus } from './slot.js'
+import { Relay } from './relay.js'
+import { Setbacks } from './setbacks.js'
+import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
+import type { SupervisorStatus } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
-
-export interface SupervisorStatus {
-  workers: WorkerStatus[]
-  ports: (SocketAddress | string)[]
-  /** Connections ever given to a worker. */
-  dispatched: number
-  /** Connections that came back from a worker and wait for another. */
-  waiting: number
-  /** Connections whose clients have not said enough yet for where they go. */
-  undecided: number
-  /** Connections that did not get to a worker, or not where they asked for, since the start. */
-  setbacks: Readonly<Partial<Record<SetbackKind, number>>>
-}
 
 /**
  * Starts workers, opens the ports they ask for, hands them connections, and fills the place of those that die.
@@ -50,6 +42,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #dispatcher: Dispatcher
   readonly #setbacks = new Setbacks((event) => this.emit('setback', event))
   readonly #options: SettledOptions
+  readonly #own: HandOverFrom
   readonly #refusals = new WeakMap<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
@@ -82,6 +75,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
+    const relay = new Relay({
+      serves: (slot) => this.#generations.serves(slot as Slot),
+      portsOf: (slot) => this.#ports.portsOf([slot]),
+    })
+    this.#own = { relay, ports: this.#ports, dispatcher: this.#dispatcher, maxTotal }
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -102,7 +100,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #start(): Promise<void> {
-    this.#openOwnPorts()
+    this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
     this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
@@ -126,18 +124,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.#generations.reload(settled)
   }
 
-  #openOwnPorts(): void {
-    try {
-      for (const options of this.#options.listen) {
-        this.#ports.openOwn(options)
-        this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
-      }
-    } catch (error) {
-      this.#ports.clear()
-      throw error
-    }
-  }
-
   /**
    * Accepts what waits, closes the ports, lets workers finish what they have, and settles when all are gone.
    * @param milliseconds  that workers have; default `drainTimeout`
@@ -152,6 +138,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const done = this.stop(0)
     for (const slot of this.#generations.slots) slot.kill()
     return done
+  }
+
+  /** Hands a live connection of this process to a worker. Takes the socket. @see handOverFrom */
+  handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
+    return handOverFrom(this.#own, socket, options)
   }
 
   status(): SupervisorStatus {
@@ -178,6 +169,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       limit,
       drainTimeout: this.#options.drainTimeout,
+      relay: this.#own.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#message(slot, target, message),
