@@ -275,9 +275,10 @@ test('a worker that closed its server itself still drains', async (t) => {
       response.end('closing')
       server.close()
     }).listen(0, '127.0.0.1')
-    http.createServer().listen(0, '127.0.0.1')`,
+    http.createServer().listen(0, '127.0.0.1', () => say('listens twice'))`,
   )
   const worker = await supervise(t, { script, workers: 2, drainTimeout: PATIENT })
+  await heard(worker, 'listens twice', 2)
   assert.equal((await get({ port: worker.port })).body, 'closing')
   await soon('stop settles', worker.supervisor.stop())
   assert.deepEqual(ends(worker), [GOOD_END, GOOD_END])
