@@ -33,8 +33,10 @@ export class Sender {
   }
 
   push(): void {
+    // Claims and counts are owed from when they are made: who waited for them to go is told, even if nothing blocked.
+    const owed = this.#busy || !this.idle
     if (!this.peerGone) this.#try()
-    const drained = this.#busy && this.idle
+    const drained = owed && this.idle
     this.#busy = !this.idle
     if (drained) this.#events.drained()
   }

@@ -12,7 +12,7 @@
  */
 import type net from 'node:net'
 import { silentSockets } from './node-internals.js'
-import type { Inside } from './node-sockets.js'
+import { type Inside, isQuiet } from './node-sockets.js'
 import { hidden, hiddenIn } from './symbols.js'
 
 interface Parser {
@@ -61,7 +61,9 @@ export function idleConnections(server: net.Server): net.Socket[] {
 
 /** Ends the connections that had a request and wait for another, as `closeIdleConnections` did up to Node 24. */
 export function endIdleConnections(server: net.Server): void {
-  for (const socket of idleConnections(server)) if (socket.bytesRead > 0 || socket.readableDidRead) socket.destroy()
+  for (const socket of idleConnections(server)) {
+    if ((socket.bytesRead > 0 || socket.readableDidRead) && isQuiet(socket)) socket.destroy()
+  }
 }
 
 /** Closes a server as `close` does, and leaves connections alone whose first request may be on its way. */

@@ -7,6 +7,7 @@
  * - What `setNoDelay` and `setKeepAlive` did last is kept under symbols; the same value again makes no system call.
  */
 import type net from 'node:net'
+import { hasInput } from '../syscalls/poll.js'
 import type { StreamHandle } from './node-internals.js'
 import { hiddenIn } from './symbols.js'
 
@@ -46,6 +47,15 @@ const inside = (socket: net.Socket): Inside => socket as Inside
 export function descriptorOfSocket(socket: net.Socket): number {
   const fd = inside(socket)._handle?.fd
   return typeof fd === 'number' && fd >= 0 ? fd : -1
+}
+
+/**
+ * Whether the kernel has nothing for a socket either: no bytes that are still to be read, and no end. To close one that is
+ * not quiet resets the connection, under a request that came in time.
+ */
+export function isQuiet(socket: net.Socket): boolean {
+  const descriptor = descriptorOfSocket(socket)
+  return descriptor < 0 || !hasInput(descriptor)
 }
 
 /** The class of its handle: 'TCP', 'Pipe' (also a UNIX socket's), 'TTY', or another. */

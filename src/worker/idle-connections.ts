@@ -1,6 +1,7 @@
 import type net from 'node:net'
 import { closeHttpServer, endIdleConnections } from '../runtime/node-http.js'
 import { silentSockets } from '../runtime/node-internals.js'
+import { isQuiet } from '../runtime/node-sockets.js'
 
 /** What is used of an HTTP/2 session. */
 interface Session {
@@ -29,7 +30,7 @@ export function watchSessions(server: net.Server): void {
  */
 export function closeSilent(server: net.Server): void {
   if (!('closeIdleConnections' in server)) return // elsewhere a client may well wait for the server to speak
-  for (const socket of silentSockets(server)) socket.destroy()
+  for (const socket of silentSockets(server)) if (isQuiet(socket)) socket.destroy()
 }
 
 /** Closes a server; connections that are open go on, but for those that had a request and wait for another. */

@@ -3,6 +3,7 @@ import type net from 'node:net'
 import type { HandoverError } from '../errors.js'
 import { OFFERS_UNSETTLED_MAX } from '../limits.js'
 import { httpState, idleConnections } from '../runtime/node-http.js'
+import { isQuiet } from '../runtime/node-sockets.js'
 import { packing } from '../transport/hand-over.js'
 import { isHere, isMovable } from '../transport/movable.js'
 import { give } from './give.js'
@@ -64,7 +65,7 @@ export class Movers {
   #move(socket: net.Socket): void {
     if (!isHere(socket) || socket.destroyed) return
     if (this.#stay.has(socket) || !isMovable(socket)) {
-      if (socket.bytesRead > 0 || this.#silentEnd) socket.destroy()
+      if ((socket.bytesRead > 0 || this.#silentEnd) && isQuiet(socket)) socket.destroy()
       return
     }
     // No more than is offered at once: what would only wait can answer here meanwhile.

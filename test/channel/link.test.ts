@@ -243,3 +243,15 @@ test('waitFor answers without the event loop, and what else arrived comes later,
   assert.deepEqual(heard, ['before', 'after'])
   assert.throws(() => channel.waitFor(isReply, 20), { code: 'ERR_HANDOVER_NO_ANSWER' })
 })
+
+test('who waits until the kernel has all that is owed is told, even if nothing was ever in the way', async (t) => {
+  let drained = 0
+  const [left] = await linkPair(t, { drained: () => void (drained += 1) }, {})
+  left.statusDelay = 1
+  await until('nothing is owed', () => left.idle)
+  drained = 0
+  left.finish(1)
+  assert.equal(left.idle, false)
+  await until('it is told', () => drained > 0)
+  assert.equal(left.idle, true)
+})
