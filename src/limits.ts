@@ -137,3 +137,15 @@ export const BARE_SENDERS_MAX = 256
 
 /** Descriptors of such senders that wait for the program; then nothing more is read. The last message may go beyond. */
 export const BARE_DESCRIPTORS_MAX = 512
+
+/** Milliseconds a WebSocket has to send what it was told to, and to deliver what came, before it is moved. */
+export const READY_TIMEOUT = 5_000
+
+/** Milliseconds between looks whether it has. */
+export const READY_INTERVAL = 5
+
+/** Bytes of an unfinished message that a WebSocket is moved with; of a longer one the end is waited for. Half an offer. */
+export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
+
+/** WebSockets of one server that are on their way at once when all are moved. */
+export const WEBSOCKETS_MOVING_MAX = 64

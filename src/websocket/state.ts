@@ -1,0 +1,40 @@
+import { HandoverError } from '../errors.js'
+import { type DeflateParams, deflateOf, type InsideWebSocket } from './inside.js'
+
+/** What another process must know of a WebSocket beside its connection and the bytes it has read. JSON. */
+export interface WebSocketState {
+  /** The subprotocol; '': none. */
+  readonly protocol: string
+  /** In which form binary messages are delivered. */
+  readonly binaryType: string
+  /** Nothing is read until `resume()`. */
+  readonly paused: boolean
+  /** What was negotiated about compression; left out where nothing was. */
+  readonly deflate?: DeflateParams
+}
+
+/** Borrows it. */
+export function stateOf(ws: InsideWebSocket): WebSocketState {
+  const deflate = deflateOf(ws)
+  return {
+    protocol: ws._protocol,
+    binaryType: ws.binaryType,
+    paused: ws._paused || ws._socket.isPaused(),
+    ...(deflate && { deflate: { ...deflate.params } }),
+  }
+}
+
+/** @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: it says nothing of a WebSocket */
+export function parseState(state: unknown): WebSocketState {
+  const { protocol, binaryType, paused, deflate } = (state ?? {}) as Partial<WebSocketState>
+  const understood =
+    typeof protocol === 'string' &&
+    typeof binaryType === 'string' &&
+    typeof paused === 'boolean' &&
+    (deflate === undefined || (typeof deflate === 'object' && deflate !== null))
+  if (understood) return { protocol, binaryType, paused, ...(deflate && { deflate: { ...deflate } }) }
+  throw new HandoverError(
+    'ERR_HANDOVER_BAD_FRAME',
+    `a WebSocket came with a state that says nothing: ${JSON.stringify(state)?.slice(0, 100)}`,
+  )
+}
