@@ -26,6 +26,7 @@ export function putTogether<Socket extends WebSocketLike>(
   ws._paused = paused
   if (paused) socket.pause()
   ws.setSocket(socket, unread, inside.options)
+  if (!paused) socket.resume() // whoever brought it may have paused it
   if (inside.clients !== undefined) {
     inside.clients.add(ws)
     ws.on('close', () => leave(inside, ws))

@@ -84,7 +84,7 @@ export function elsewhere(t: TestContext, options: ServerOptions = {}): WebSocke
 
 /** A client without ws, whose upgrade is done; destroyed with the test. */
 export async function rawClient(t: TestContext, port: number, headers: string[] = []): Promise<net.Socket> {
-  const socket = net.connect(port, '127.0.0.1')
+  const socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
   socket.on('error', () => {})
   t.after(() => socket.destroy())
   const request = [
@@ -131,6 +131,15 @@ export const socketOf = (ws: WebSocket): net.Socket => (ws as unknown as { _sock
 /** Waits until so many more bytes have been read on a WebSocket than `since`. */
 export async function hasRead(ws: WebSocket, bytes: number): Promise<void> {
   while (socketOf(ws).bytesRead < bytes && !socketOf(ws).destroyed) await turn()
+}
+
+/** Waits turn by turn until a condition holds: for what comes at once, and often. */
+export async function turns(what: string, holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+    await turn()
+  }
 }
 
 /** Moves a WebSocket to another server of this process, as to another process: its object and its socket are new. */

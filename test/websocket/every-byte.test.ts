@@ -5,7 +5,6 @@ import fc from 'fast-check'
 import type WebSocket from 'ws'
 import { takeApart } from '../../src/websocket/index.js'
 import { noLeak } from '../support/descriptors.js'
-import { until } from '../support/wait.js'
 import {
   BINARY,
   CONTINUATION,
@@ -20,6 +19,7 @@ import {
   server,
   socketOf,
   TEXT,
+  turns,
 } from '../support/websockets.js'
 
 /** Every step of the receiver, and every form of a frame. */
@@ -76,7 +76,7 @@ test('it moves at every byte of a stream: every message comes once, in order, an
     const moved = await moveHere(here.server, ws, there)
     heard(moved, events)
     client.write(STREAM.subarray(at))
-    await until('all is heard', () => events.length > HEARD.length && Buffer.concat(answers).length >= ANSWERS.length)
+    await turns('all is heard', () => events.length > HEARD.length && Buffer.concat(answers).length >= ANSWERS.length)
     assert.deepEqual(
       events.filter(([what]) => what !== 'moved'),
       HEARD,
@@ -87,7 +87,7 @@ test('it moves at every byte of a stream: every message comes once, in order, an
     assert.deepEqual([...there.clients], [moved])
     moved.terminate()
     client.destroy()
-    await until('it has left', () => there.clients.size === 0)
+    await turns('it has left', () => there.clients.size === 0)
   }
 })
 
@@ -106,7 +106,7 @@ test('it moves behind every single byte of one conversation', async (t) => {
     current = await moveHere(servers[i % 2] as never, current, servers[(i + 1) % 2] as never)
     heard(current, events)
   }
-  await until('all is heard', () => events.filter(([what]) => what !== 'moved').length === HEARD.length)
+  await turns('all is heard', () => events.filter(([what]) => what !== 'moved').length === HEARD.length)
   assert.deepEqual(
     events.filter(([what]) => what !== 'moved'),
     HEARD,
@@ -130,10 +130,10 @@ test('it goes on where it was, taken apart and restored behind every single byte
     apart.moved()
     assert.equal(ws.readyState, ws.OPEN)
   }
-  await until('all is heard', () => events.length === HEARD.length)
+  await turns('all is heard', () => events.length === HEARD.length)
   assert.deepEqual(events, HEARD)
   client.write(frame(TEXT, 'and on'))
-  await until('it is heard', () => events.length > HEARD.length)
+  await turns('it is heard', () => events.length > HEARD.length)
   assert.deepEqual([...here.server.clients], [ws])
 })
 
@@ -151,7 +151,7 @@ test('what arrives while it is apart is heard once it is restored', async (t) =>
     client.write(STREAM.subarray(at))
     await hasRead(ws, start + STREAM.length)
     apart.restore()
-    await until('all is heard', () => events.length >= HEARD.length)
+    await turns('all is heard', () => events.length >= HEARD.length)
     assert.deepEqual(events, HEARD, `byte ${at}`)
   }
 })
@@ -213,7 +213,7 @@ test('any messages, cut and moved anywhere, are heard as if it had not moved', a
     }
     client.write(stream.subarray(at))
     const real = (): string[][] => events.filter(([what]) => what !== 'moved')
-    await until('all is heard', () => real().length >= expected.length)
+    await turns('all is heard', () => real().length >= expected.length)
     assert.deepEqual(real(), expected)
     current.terminate()
     client.destroy()
