@@ -70,10 +70,16 @@ export interface Sender {
 
 export type DeflateParams = Record<string, true | number>
 
+export interface DeflateOptions {
+  concurrencyLimit?: number
+  zlibInflateOptions?: object
+}
+
 export interface Deflate {
   params: DeflateParams
   /** Null as long as the client has sent nothing compressed. */
   readonly _inflate: object | null
+  decompress(data: Buffer, last: boolean, done: (error: Error | null, message?: Buffer) => void): void
   cleanup(): void
 }
 
@@ -102,7 +108,7 @@ export interface InsideServer extends WebSocketServerLike<InsideWebSocket> {
   readonly options: {
     WebSocket: WebSocketClass
     maxPayload?: number
-    perMessageDeflate?: object | boolean
+    perMessageDeflate?: DeflateOptions | boolean
   }
   _state: number
   _shouldEmitClose?: boolean
@@ -167,19 +173,28 @@ function baseClass(object: object, method: string): unknown {
   return base?.constructor
 }
 
-/** Compression as it was negotiated elsewhere, with nothing sent or received by it yet. */
-export function madeDeflate(server: InsideServer, params: DeflateParams): Record<string, Deflate> {
+/**
+ * Compression as it was negotiated elsewhere. What it sends refers to nothing that was sent before, which is always allowed.
+ * @param window  what its client's messages may refer to
+ */
+export function madeDeflate(server: InsideServer, params: DeflateParams, window: Buffer): Deflate {
   const { perMessageDeflate, maxPayload = 0 } = server.options
-  const own = typeof perMessageDeflate === 'object' ? perMessageDeflate : {}
-  const made = new (deflateClass(server, own))({ ...own, isServer: true, maxPayload }, true, maxPayload)
+  const own: DeflateOptions = typeof perMessageDeflate === 'object' ? perMessageDeflate : {}
+  const inflate = window.length > 0 ? { ...own.zlibInflateOptions, dictionary: window } : own.zlibInflateOptions
+  const options = { ...own, isServer: true, maxPayload, ...(inflate && { zlibInflateOptions: inflate }) }
+  const made = new (deflateClass(server, own))(options, true, maxPayload)
   made.params = params
-  return { [DEFLATE]: made }
+  return made
+}
+
+export function setDeflate(ws: InsideWebSocket, deflate: Deflate): void {
+  ws._extensions = { [DEFLATE]: deflate }
 }
 
 const deflateClasses = new WeakMap<object, DeflateClass>()
 
 /** Not every release exports it: learnt from a handshake of the same copy of ws with nobody. */
-function deflateClass(server: InsideServer, own: { concurrencyLimit?: number }): DeflateClass {
+function deflateClass(server: InsideServer, own: DeflateOptions): DeflateClass {
   const Base = baseClass(server, 'handleUpgrade') as new (options: object) => InsideServer
   const known = deflateClasses.get(Base)
   if (known !== undefined) return known

@@ -1,17 +1,19 @@
 import type net from 'node:net'
 import { HandoverError, SyscallError } from '../errors.js'
+import type { Route } from '../handshake/verdict.js'
 import { READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
 import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
 import { ready } from './ready.js'
 import type { WebSocketState } from './state.js'
 import { takeApart } from './take-apart.js'
+import { prepare } from './window.js'
 
 /** The way from worker to worker. */
 export interface Ways {
   handOver(
     socket: net.Socket,
-    options: { as?: string; state?: unknown; unread?: Uint8Array; to?: number; timeout?: number },
+    options: { as?: string; state?: unknown; unread?: Uint8Array; to?: Route; timeout?: number },
   ): Promise<void>
   onHandOver(as: string, take: (socket: net.Socket, state: unknown) => void): () => void
   onDrain(leave: (drain: { successor: boolean; milliseconds: number }) => void | Promise<void>): () => void
@@ -32,10 +34,10 @@ export interface MovableWebSockets<Socket extends WebSocketLike> {
   /**
    * Moves a WebSocket to another worker; its client notices nothing. Resolves when that worker has it: the object here
    * emits 'moved' instead of 'close'. If it rejects, the WebSocket goes on here.
-   * @param options.to  the worker; default: the supervisor chooses
+   * @param options.to  the worker or group, as of `handOver`; default: any other that takes it
    * @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE, and as `handOver`; whatever `state` throws
    */
-  move(ws: Socket, options?: { to?: number }): Promise<void>
+  move(ws: Socket, options?: { to?: Route }): Promise<void>
   /** Neither moves nor resumes any more. */
   close(): void
 }
@@ -54,7 +56,7 @@ export function movableBy<Socket extends WebSocketLike>(
   })
   let leaving: Drain | null = null
 
-  const move = async (ws: Socket, to?: number, most = timeout): Promise<void> => {
+  const move = async (ws: Socket, to?: Route, most = timeout): Promise<void> => {
     await ready(ws, { timeout: most })
     const apart = takeApart(server, ws)
     try {
@@ -150,6 +152,7 @@ class Members<Socket extends WebSocketLike> {
 
   add(ws: Socket): void {
     if (this.#closed) return
+    prepare(ws)
     if (this.#tracked !== null && ws.readyState === OPEN) {
       const tracked = this.#tracked.add(ws)
       for (const event of ['close', 'moved']) ws.once(event, () => tracked.delete(ws))

@@ -1,7 +1,8 @@
 import net from 'node:net'
 import { shown } from '../arguments.js'
-import { insideServer, leave, madeDeflate, type WebSocketLike, type WebSocketServerLike } from './inside.js'
+import { insideServer, leave, madeDeflate, setDeflate, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { parseState, type WebSocketState } from './state.js'
+import { keepWindow } from './window.js'
 
 /**
  * Makes a WebSocket of the parts of one, as a member of `server` and with its options. It emits nothing before the next
@@ -18,11 +19,16 @@ export function putTogether<Socket extends WebSocketLike>(
 ): Socket {
   const inside = insideServer(server)
   if (!(socket instanceof net.Socket)) throw new TypeError(`socket: a net.Socket, not ${shown(socket)}`)
-  const { protocol, binaryType, paused, deflate } = parseState(state)
+  const { protocol, binaryType, paused, deflate, window = '' } = parseState(state)
   const ws = new inside.options.WebSocket(null, undefined, inside.options)
   ws._protocol = protocol
   ws.binaryType = binaryType
-  if (deflate !== undefined) ws._extensions = madeDeflate(inside, deflate)
+  if (deflate !== undefined) {
+    const before = Buffer.from(window, 'base64')
+    const made = madeDeflate(inside, deflate, before)
+    keepWindow(made, before)
+    setDeflate(ws, made)
+  }
   ws._paused = paused
   if (paused) socket.pause()
   ws.setSocket(socket, unread, inside.options)

@@ -7,6 +7,7 @@ import { assertMovable, hasOutput, notMovable } from '../transport/movable.js'
 import type { WebSocketLike } from './inside.js'
 import { deflateOf, GET_DATA, type InsideWebSocket, insideWebSocket, isSenderIdle, OPEN } from './inside.js'
 import { earlierFrames, unreadLength } from './unread.js'
+import { isWindowKnown } from './window.js'
 
 /** @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE: and it will not be, however long one waits */
 export function assertCanMove(ws: InsideWebSocket): void {
@@ -22,10 +23,10 @@ export function assertCanMove(ws: InsideWebSocket): void {
   }
   assertMovable(ws._socket)
   const deflate = deflateOf(ws)
-  if (deflate !== undefined && deflate._inflate !== null && !deflate.params.client_no_context_takeover) {
+  if (deflate !== undefined && !isWindowKnown(deflate)) {
     throw notMovable(
-      'the client compresses with what it sent before, which only this process knows: set perMessageDeflate: ' +
-        '{ clientNoContextTakeover: true } of the WebSocketServer',
+      'what comes may refer to what came compressed before, and that was not kept: prepare(ws) when it opens, or set ' +
+        'perMessageDeflate: { clientNoContextTakeover: true } of the WebSocketServer',
     )
   }
 }

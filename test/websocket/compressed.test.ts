@@ -1,10 +1,12 @@
 /** Compressed WebSockets move where nothing that was sent before is needed to understand what comes. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import test from 'node:test'
 import { constants, deflateRawSync } from 'node:zlib'
+import type WebSocket from 'ws'
 import type { PerMessageDeflateOptions } from 'ws'
-import { ready, takeApart } from '../../src/websocket/index.js'
+import { prepare, ready, takeApart } from '../../src/websocket/index.js'
 import { noLeak } from '../support/descriptors.js'
 import { error } from '../support/peers.js'
 import {
@@ -131,18 +133,62 @@ test('of a compressed message in pieces the end is waited for', async (t) => {
   assert.deepEqual(events, [['text', text(2)], ['moved'], ['text', text(2)]])
 })
 
-test('what refers to earlier messages keeps it here, and the error says which option to set', async (t) => {
+test('messages that refer to earlier ones are understood where it has moved to, ten times', async (t) => {
+  noLeak(t)
+  for (const clientMaxWindowBits of [undefined, 9]) {
+    const perMessageDeflate = { threshold: 0, ...(clientMaxWindowBits && { clientMaxWindowBits }) }
+    const here = await server(t, { perMessageDeflate })
+    const servers = [here.server, elsewhere(t, { perMessageDeflate }), elsewhere(t)]
+    here.server.on('connection', prepare)
+    const { client, ws } = await pair(t, here, { perMessageDeflate: { threshold: 0 } })
+    const sent: string[] = []
+    const got: string[] = []
+    const back: string[] = []
+    client.on('message', (data) => back.push(String(data)))
+    client.on('close', (code) => back.push(`closed ${code}`))
+    const serve = (end: WebSocket): void => {
+      end.on('message', (data: Buffer) => {
+        got.push(String(data))
+        end.send(String(data))
+        data.fill(0) // it is the application's
+      })
+      end.on('error', (thrown) => got.push(String(thrown)))
+    }
+    // Random, so that only what was sent before makes it short; some longer than any window.
+    const parts = [40, 3_000, 9_000, 70_000, 500].map((length) => randomBytes(length).toString('base64'))
+    let [current, from] = [ws, here.server]
+    serve(current)
+    for (let move = 0; move < 10; move++) {
+      for (const part of [parts[move % 5], parts[0], parts[(move + 3) % 5]]) {
+        sent.push(`${move} ${part}`)
+        client.send(sent.at(-1) as string)
+      }
+      await turns('all is heard', () => got.length === sent.length)
+      await ready(current)
+      const to = servers[(move % 2) + 1] as typeof from
+      ;[current, from] = [await moveHere(from, current, to), to]
+      serve(current)
+    }
+    await turns('all is answered', () => back.length === sent.length)
+    assert.ok(got.every((text, i) => text === sent[i]))
+    assert.ok(back.every((text, i) => text === sent[i]))
+  }
+})
+
+test('what nobody kept and later messages refer to keeps it here, and the error says what to do', async (t) => {
   const here = await server(t, { perMessageDeflate: { threshold: 0 } })
   const there = elsewhere(t)
   const { client, ws } = await pair(t, here, { perMessageDeflate: { threshold: 0 } })
-  const moved = await moveHere(here.server, ws, there) // nothing has come yet that could be referred to
-  const heardIt = once(moved, 'message')
+  takeApart(here.server, ws).restore() // nothing has come yet that could be referred to
+  const heardIt = once(ws, 'message')
   client.send(text(1))
   assert.equal(String((await heardIt)[0]), text(1))
-  const says = /clientNoContextTakeover: true/
-  assert.throws(() => takeApart(there, moved), error('ERR_HANDOVER_NOT_MOVABLE', says))
-  await assert.rejects(ready(moved), error('ERR_HANDOVER_NOT_MOVABLE', says))
+  const says = /prepare\(ws\) when it opens, or set perMessageDeflate: \{ clientNoContextTakeover: true \}/
+  prepare(ws) // too late
+  assert.throws(() => takeApart(here.server, ws), error('ERR_HANDOVER_NOT_MOVABLE', says))
+  await assert.rejects(ready(ws), error('ERR_HANDOVER_NOT_MOVABLE', says))
+  assert.equal(there.clients.size, 0)
   const again = once(client, 'message')
-  moved.send('goes on')
+  ws.send('goes on')
   assert.equal(String((await again)[0]), 'goes on')
 })
