@@ -64,6 +64,7 @@ export {
   SyscallError,
 } from './errors.js'
 export type { SupervisorEvents } from './supervisor/events.js'
+export type { SupervisorHandOverOptions } from './supervisor/hand-over.js'
 export type { SupervisorOptions } from './supervisor/options.js'
 export { Supervisor, type SupervisorStatus } from './supervisor/supervisor.js'
 export type { SocketAddress } from './transport/address.js'
@@ -74,6 +75,8 @@ export { movableConnections, serveConnection } from './transport/http-connection
 export { ListeningPort, type ListenOptions } from './transport/listening-port.js'
 export { type Identifiable, identify } from './transport/things.js'
 export { Transport } from './transport/transport.js'
+export { type Drain, onDrain } from './worker/drain-handlers.js'
+export { type HandOverOptions, handOver, onHandOver } from './worker/hand-over.js'
 export { type ServeOptions, serve } from './worker/serve.js'
 
 registerBuiltinBootstraps()

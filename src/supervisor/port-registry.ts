@@ -107,6 +107,20 @@ export class PortRegistry {
     for (const id of ids) this.#dispatcher.attach(target, id)
   }
 
+  /** The ports that any of these places listens on. */
+  portsOf(places: readonly number[]): number[] {
+    const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place)))
+    return used.map(({ id }) => id)
+  }
+
+  /** The ports that have this number, or this path. */
+  at(place: number | string): number[] {
+    const found = [...this.#entries.values()].filter(({ port: { address } }) =>
+      typeof address === 'string' ? address === place : address.port === place,
+    )
+    return found.map(({ id }) => id)
+  }
+
   /** @throws {Error} the mode could not be changed */
   chmod(id: number, mode: number, keep: boolean): void {
     this.#byId(id)?.port.chmod(mode, keep)

@@ -1,14 +1,18 @@
 import { EventEmitter } from 'node:events'
+import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
+import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents } from './events.js'
+import { handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
 import { checkScript, type SettledOptions, type SupervisorOptions, settleOptions } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
+import { Relay } from './relay.js'
 import { Slot, type SlotOwner, type WorkerStatus } from './slot.js'
 import type { Program, WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
@@ -35,6 +39,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #dispatcher: Dispatcher
   readonly #options: SettledOptions
   readonly #owner: SlotOwner
+  readonly #relay: Relay
   #refusals = new Map<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
@@ -60,6 +65,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY)
+    this.#relay = new Relay({
+      serves: () => true,
+      portsOf: (place) => this.#ports.portsOf([(place as Slot).number]),
+    })
     this.#owner = this.#slotOwner(program, limit, threads)
     this.#slots = Array.from({ length: workers }, (_, i) => new Slot(i + 1, this.#owner))
   }
@@ -112,6 +121,21 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return done
   }
 
+  /**
+   * Hands a live connection of this process to a worker: to what it gave `onHandOver` as `as`, or to the server there
+   * that listens on `port`. Takes the socket, as the workers' own `handOver` does; if it rejects it goes on here.
+   * @throws {HandoverError} ERR_HANDOVER_REFUSED: no worker takes it; _NOT_MOVABLE: it cannot leave; _TIMED_OUT
+   * @throws {TypeError | RangeError} a wrong argument; the signal's reason
+   */
+  handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
+    const from = {
+      relay: this.#relay,
+      portsAt: (place: number | string) => this.#ports.at(place),
+      isFull: () => this.#relay.load + this.#dispatcher.waiting >= this.#options.maxTotal,
+    }
+    return handOverFrom(from, socket, options)
+  }
+
   status(): SupervisorStatus {
     return {
       workers: this.#slots.map((slot) => slot.status()).filter((status) => status !== null),
@@ -134,6 +158,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       program,
       limit,
       drainTimeout: this.#options.drainTimeout,
+      relay: this.#relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
       message: (slot, target, message) => this.#message(slot, target, message),

@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { hasInherited } from '../bootstrap/inherit.js'
 import { DRAIN_DEFAULT } from '../limits.js'
+import type { DrainOrder } from '../wire/control.js'
 import { drain } from './drain.js'
 import { MasterLink } from './master-link.js'
 
@@ -14,15 +15,15 @@ export function attachedMaster(): MasterLink | null {
   if (known !== undefined) return known
   if (!hasInherited()) return null
   let draining = false
-  const startDrain = (milliseconds: number): void => {
+  const startDrain = (order: DrainOrder): void => {
     if (draining) return
     draining = true
-    drain(link, milliseconds, !isMainThread)
+    drain(link, order, !isMainThread)
   }
   const link: MasterLink = new MasterLink({
     drain: startDrain,
     // Nobody sends connections any more: what is open is finished, as after an orderly stop.
-    orphaned: () => startDrain(DRAIN_DEFAULT),
+    orphaned: () => startDrain({ type: 'drain', milliseconds: DRAIN_DEFAULT }),
   })
   global[KEY] = link
   return link

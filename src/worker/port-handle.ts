@@ -13,6 +13,7 @@ import {
   type ServerHandle,
   serverHandle,
 } from '../runtime/node-internals.js'
+import { serveConnection } from '../transport/http-connections.js'
 import type { ListenReply } from '../wire/control.js'
 import { watchSessions } from './idle-connections.js'
 
@@ -112,6 +113,11 @@ export class PortHandle implements ServerBehaviour {
     this.#context.runInAsyncScope(() => {
       for (const descriptor of descriptors) this.#deliverOne(descriptor, finished)
     })
+  }
+
+  /** Takes a connection that another worker had, and makes the server's 'connection' event of it. */
+  join(socket: net.Socket): void {
+    this.#context.runInAsyncScope(() => serveConnection(this.server, socket))
   }
 
   #deliverOne(descriptor: number, finished: () => void): void {
