@@ -2,6 +2,8 @@ import type net from 'node:net'
 import { HandoverError, SyscallError } from '../errors.js'
 import type { Route } from '../handshake/verdict.js'
 import { READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
+import { onDrain } from '../worker/drain-handlers.js'
+import { handOver, onHandOver } from '../worker/hand-over.js'
 import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
 import { ready } from './ready.js'
@@ -42,7 +44,19 @@ export interface MovableWebSockets<Socket extends WebSocketLike> {
   close(): void
 }
 
-type Drain = { successor: boolean; milliseconds: number }
+/**
+ * Lets the WebSockets of a server go to other workers of the same supervisor and come from them: one by one when asked to,
+ * and all of them when this worker is to finish while others go on, as in a reload. Those that cannot move drain as usual.
+ * Borrows the server, which may be of any kind (`port`, `server`, `noServer`); to be called before the first opens.
+ * In a program that no supervisor started nothing moves.
+ * @throws {TypeError} a wrong argument; WebSockets are taken under this name already
+ */
+export function movableWebSockets<Socket extends WebSocketLike>(
+  server: WebSocketServerLike<Socket>,
+  options: MovableOptions<Socket>,
+): MovableWebSockets<Socket> {
+  return movableBy({ handOver, onHandOver, onDrain }, server, options)
+}
 
 /** As {@link movableWebSockets}, by any ways. */
 export function movableBy<Socket extends WebSocketLike>(
@@ -52,9 +66,9 @@ export function movableBy<Socket extends WebSocketLike>(
 ): MovableWebSockets<Socket> {
   if (typeof resumed !== 'function') throw new TypeError('resumed: a function that goes on with a WebSocket')
   const members = new Members(server, (ws) => {
-    if (leaving !== null) setImmediate(() => void moveAll([ws], leaving))
+    if (leaving) setImmediate(() => void moveAll([ws], timeout))
   })
-  let leaving: Drain | null = null
+  let leaving = false
 
   const move = async (ws: Socket, to?: Route, most = timeout): Promise<void> => {
     await ready(ws, { timeout: most })
@@ -76,13 +90,14 @@ export function movableBy<Socket extends WebSocketLike>(
   }
 
   /** What cannot move stays, and ends with the drain. @throws what is the program's fault */
-  const moveAll = async (sockets: Iterable<Socket>, drain: Drain | null): Promise<void> => {
+  const moveAll = async (sockets: Iterable<Socket>, milliseconds: number): Promise<void> => {
     const left = [...sockets]
     const faults: unknown[] = []
-    const most = Math.min(timeout, drain?.milliseconds ?? timeout)
+    const end = performance.now() + milliseconds
     const lane = async (): Promise<void> => {
       for (let ws = left.pop(); ws !== undefined; ws = left.pop()) {
         if (ws.readyState !== OPEN) continue
+        const most = Math.min(timeout, Math.max(0, Math.floor(end - performance.now())))
         await move(ws, undefined, most).catch((error: unknown) => {
           if (!(error instanceof HandoverError || error instanceof SyscallError)) faults.push(error)
         })
@@ -105,10 +120,10 @@ export function movableBy<Socket extends WebSocketLike>(
       members.add(ws)
       resumed(ws, application)
     }),
-    onDrain(async (drain) => {
-      if (!drain.successor) return
-      leaving = drain
-      await moveAll(members.all(), drain)
+    onDrain(async ({ successor, milliseconds }) => {
+      if (!successor) return
+      leaving = true
+      await moveAll(members.all(), milliseconds)
     }),
     () => members.close(),
   ]

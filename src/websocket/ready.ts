@@ -6,6 +6,7 @@ import { READY_INTERVAL, READY_TIMEOUT, UNREAD_FRAMES_MAX } from '../limits.js'
 import { assertMovable, hasOutput, notMovable } from '../transport/movable.js'
 import type { WebSocketLike } from './inside.js'
 import { deflateOf, GET_DATA, type InsideWebSocket, insideWebSocket, isSenderIdle, OPEN } from './inside.js'
+import { type Stopped, stopReading } from './reading.js'
 import { earlierFrames, unreadLength } from './unread.js'
 import { isWindowKnown } from './window.js'
 
@@ -32,12 +33,22 @@ export function assertCanMove(ws: InsideWebSocket): void {
 }
 
 /** Why it cannot be taken apart at this moment, though soon it may; null: it can. */
-export function notYet({ _receiver: receiver, _sender: sender, _socket: socket }: InsideWebSocket): string | null {
+export function notYet(ws: InsideWebSocket): string | null {
+  return tooBusy(ws) ?? unfinished(ws)
+}
+
+/** What passes the sooner, the less comes. */
+function tooBusy({ _receiver: receiver, _sender: sender, _socket: socket }: InsideWebSocket): string | null {
   if (!isSenderIdle(sender)) return 'messages wait to be compressed'
-  if (!sender._firstFragment) return 'a message was sent in part: send its last fragment first'
   if (hasOutput(socket)) return `${socket.writableLength} bytes of output are still in this process`
   if (receiver._loop || receiver._state > GET_DATA) return 'a message is being read or delivered'
   if (receiver.writableLength > 0 || receiver.writableNeedDrain) return 'what came is not read yet'
+  return null
+}
+
+/** What passes when more has come, or was sent. */
+function unfinished({ _receiver: receiver, _sender: sender }: InsideWebSocket): string | null {
+  if (!sender._firstFragment) return 'a message was sent in part: send its last fragment first'
   if (receiver._compressed && earlierFrames(receiver) > 0) return 'half of a compressed message has come'
   const unread = unreadLength(receiver)
   if (unread > UNREAD_FRAMES_MAX) return `${unread} bytes have come of a message whose end has not`
@@ -53,19 +64,30 @@ export interface ReadyOptions {
 
 /**
  * Waits until a WebSocket can be taken apart: until what was sent has left this process and what came is delivered, but
- * for an unfinished message. Borrows it. Holds in the turn of the event loop in which it resolves only.
+ * for an unfinished message. Meanwhile it reads no more than it must. Borrows it. That it is ready holds until the end of
+ * the turn of the event loop in which this resolves.
  * @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE: it cannot, or not within this time; the message says why
  */
 export async function ready(ws: WebSocketLike, { timeout = READY_TIMEOUT, signal }: ReadyOptions = {}): Promise<void> {
   const inside = insideWebSocket(ws)
   const deadline = performance.now() + wholeNumber('timeout', timeout, 0, 0x7fffffff)
-  for (let pause = 0; ; pause = READY_INTERVAL) {
-    signal?.throwIfAborted()
-    assertCanMove(inside)
-    const why = notYet(inside)
-    if (why === null) return
-    const left = deadline - performance.now()
-    if (left <= 0) throw notMovable(`${why}${timeout > 0 ? ` after ${timeout} ms` : ''}: try again later`)
-    await delay(Math.min(pause, left), undefined, signal && { signal })
+  let stopped: Stopped | null = null
+  try {
+    for (let pause = 0; ; pause = READY_INTERVAL) {
+      signal?.throwIfAborted()
+      assertCanMove(inside)
+      const why = notYet(inside)
+      if (why === null) return
+      const left = deadline - performance.now()
+      if (left <= 0) throw notMovable(`${why}${timeout > 0 ? ` after ${timeout} ms` : ''}: try again later`)
+      if (tooBusy(inside) !== null) stopped ??= stopReading(inside)
+      else {
+        stopped?.goOn()
+        stopped = null
+      }
+      await delay(Math.min(pause, left), undefined, signal && { signal })
+    }
+  } finally {
+    stopped?.goOn()
   }
 }

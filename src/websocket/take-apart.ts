@@ -4,7 +4,6 @@ import {
   CLOSED,
   CLOSING,
   deflateOf,
-  type InsideWebSocket,
   insideServer,
   insideWebSocket,
   leave,
@@ -13,6 +12,7 @@ import {
   type WebSocketLike,
   type WebSocketServerLike,
 } from './inside.js'
+import { replaced, stopReading } from './reading.js'
 import { assertCanMove, notYet } from './ready.js'
 import { stateOf, type WebSocketState } from './state.js'
 import { unreadBytes } from './unread.js'
@@ -48,20 +48,11 @@ export function takeApart(server: WebSocketServerLike, ws: WebSocketLike): Taken
   const unread = unreadBytes(inside._receiver)
   const own = ties(inside)
   const buffered = inside._sender._bufferedBytes
-  let flows = !socket.isPaused()
   let closing: unknown[] | null = null
-  socket.pause()
+  const reading = stopReading(inside)
   const putBack = replaced(inside, {
     close: (...args: unknown[]) => {
       closing ??= args
-    },
-    pause: () => {
-      inside._paused = true
-      flows = false
-    },
-    resume: () => {
-      inside._paused = false
-      flows = true
     },
   })
   const seen = new Set<string>()
@@ -83,6 +74,7 @@ export function takeApart(server: WebSocketServerLike, ws: WebSocketLike): Taken
     unread,
     moved() {
       if (!settle()) return
+      reading.leave()
       inside._receiver.removeAllListeners()
       deflateOf(inside)?.cleanup()
       inside._readyState = CLOSED
@@ -96,20 +88,8 @@ export function takeApart(server: WebSocketServerLike, ws: WebSocketLike): Taken
       inside._readyState = socket.destroyed ? CLOSING : OPEN
       inside._sender._bufferedBytes = buffered
       for (const event of ['end', 'close']) if (seen.has(event)) own.listeners.get(event)?.call(socket)
-      if (flows && !socket.destroyed) socket.resume()
+      reading.goOn()
       if (closing !== null) inside.close(...closing)
     },
-  }
-}
-
-/** Puts other methods on an object. @returns what puts back those it had */
-function replaced(object: InsideWebSocket, methods: Record<string, (...args: unknown[]) => void>): () => void {
-  const had = new Map(Object.keys(methods).map((name) => [name, Object.getOwnPropertyDescriptor(object, name)]))
-  Object.assign(object, methods)
-  return () => {
-    for (const [name, own] of had) {
-      Reflect.deleteProperty(object, name)
-      if (own !== undefined) Object.defineProperty(object, name, own)
-    }
   }
 }

@@ -2,7 +2,7 @@
 import type net from 'node:net'
 import type { TestContext } from 'node:test'
 import { type Channel, connect, listen } from '../../src/index.js'
-import type { Ways } from '../../src/websocket/index.js'
+import type { Ways } from '../../src/websocket/movable.js'
 
 type Drain = Parameters<Parameters<Ways['onDrain']>[0]>[0]
 type Take = (socket: net.Socket, state: unknown) => void
