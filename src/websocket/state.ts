@@ -1,5 +1,6 @@
 import { HandoverError } from '../errors.js'
 import { type DeflateParams, deflateOf, type InsideWebSocket } from './inside.js'
+import { isPaused } from './reading.js'
 import { windowOf } from './window.js'
 
 /** What another process must know of a WebSocket beside its connection and the bytes it has read. JSON. */
@@ -23,7 +24,7 @@ export function stateOf(ws: InsideWebSocket): WebSocketState {
   return {
     protocol: ws._protocol,
     binaryType: ws.binaryType,
-    paused: ws._paused || ws._socket.isPaused(),
+    paused: isPaused(ws),
     ...(deflate && { deflate: { ...deflate.params } }),
     ...(window && { window }),
   }

@@ -115,6 +115,30 @@ test('output that the client does not take is waited for, no longer than said', 
   assert.equal(String(got.at(-1)), 'behind them')
 })
 
+test('whoever waits for it, a pause that the program wants is kept, and ends when the program says', async (t) => {
+  const perMessageDeflate = { clientNoContextTakeover: true }
+  const here = await server(t, { perMessageDeflate })
+  const { client, ws } = await pair(t, here, { perMessageDeflate })
+  const events = heard(ws)
+  const waits = async (meanwhile: () => void): Promise<void> => {
+    ws.send('x'.repeat(10_000)) // is being compressed
+    const all = [ready(ws), ready(ws), ready(ws, { timeout: 0 }).catch(() => {})]
+    assert.equal(ws.isPaused, true)
+    meanwhile()
+    await Promise.all(all)
+  }
+  await waits(() => ws.pause())
+  assert.equal(ws.isPaused, true)
+  client.send('one')
+  await waits(() => ws.resume())
+  assert.equal(ws.isPaused, false)
+  await turns('it is heard', () => events.length === 1)
+  await waits(() => {})
+  client.send('two')
+  await turns('it is heard', () => events.length === 2)
+  assert.ok(!Object.hasOwn(ws, 'pause') && !Object.hasOwn(ws, 'resume') && !Object.hasOwn(ws, 'close'))
+})
+
 test('from within a listener it cannot be taken apart; behind it, it can', async (t) => {
   const here = await server(t)
   const { client, ws } = await pair(t, here)

@@ -57,6 +57,32 @@ test('one moves when asked to, with its state', async (t) => {
   await assert.rejects(movable.move(ws), error('ERR_HANDOVER_NOT_MOVABLE', /is closed/))
 })
 
+test('asked to move twice at once, it moves once; where nobody takes it, it goes on, and reads', async (t) => {
+  noLeak(t)
+  const [left, right] = await waysBetween(t)
+  const here = await server(t, { perMessageDeflate: { threshold: 0 } })
+  const movable = counting(left, here.server, 'left')
+  const { client, ws } = await pair(t, here, { perMessageDeflate: { threshold: 0 } })
+  const twice = (): Promise<PromiseSettledResult<void>[]> => {
+    ws.send('this is to be compressed first')
+    return Promise.allSettled([movable.move(ws), movable.move(ws), movable.move(ws)])
+  }
+  const codes = (all: PromiseSettledResult<void>[]): unknown[] =>
+    all.map((one) => (one.status === 'rejected' ? one.reason.code : 'moved')).sort()
+  const compressed = next(client)
+  const nobody = codes(await twice())
+  assert.ok(nobody.includes('ERR_HANDOVER_REFUSED') && !nobody.includes('moved'), String(nobody))
+  await compressed
+  assert.equal(ws.isPaused, false)
+  assert.equal(await asks(client, 'a'), 'left 1: a')
+  counting(right, elsewhere(t), 'right')
+  const again = next(client)
+  const [one, two, three] = codes(await twice())
+  assert.deepEqual([one, two, three], ['ERR_HANDOVER_NOT_MOVABLE', 'ERR_HANDOVER_NOT_MOVABLE', 'moved'])
+  await again
+  assert.equal(await asks(client, 'b'), 'right 2: b')
+})
+
 test('on drain with a successor all of them move, while their clients talk on', async (t) => {
   noLeak(t)
   const [left, right] = await waysBetween(t)
