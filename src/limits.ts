@@ -73,6 +73,12 @@ export const WORKERS_MAX = 1024
 /** Milliseconds a draining worker has for its open connections, unless asked otherwise. */
 export const DRAIN_DEFAULT = 30_000
 
+/** Milliseconds a new generation of workers has until all of it listens, unless asked otherwise; tableflip's default. */
+export const RELOAD_READY_DEFAULT = 60_000
+
+/** Milliseconds it then has to listen on every port that is served already, before those are taken for dropped. */
+export const RELOAD_PORTS_GRACE = 2_000
+
 /** Milliseconds between SIGTERM, or the end of a drain, and SIGKILL. */
 export const KILL_AFTER = 5_000
 

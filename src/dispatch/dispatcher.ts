@@ -155,9 +155,16 @@ export class Dispatcher {
   retire(id: number): void {
     const lane = this.#lanes.get(id)
     if (lane === undefined || lane.retired) return
-    while (this.#acceptBatch(lane) > 0);
+    this.acceptWaiting(id)
     this.#pause(lane)
     lane.retired = true
+  }
+
+  /** Accepts what waits in the kernel's queue now, as far as there is room. */
+  acceptWaiting(id: number): void {
+    const lane = this.#lanes.get(id)
+    if (lane === undefined || lane.retired) return
+    while (this.#acceptBatch(lane) > 0);
   }
 
   #load(): number {

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
-import { DRAIN_DEFAULT, WORKERS_MAX } from '../limits.js'
+import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, WORKERS_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
 import type { Program } from './worker.js'
 
@@ -38,6 +38,20 @@ export interface SupervisorOptions {
   drainTimeout?: number
 }
 
+/** What may differ in the next generation of workers; what is left out stays as it is. */
+export interface ReloadOptions {
+  /** An absolute path. */
+  script?: string
+  args?: readonly string[]
+  env?: NodeJS.ProcessEnv
+  execArgv?: readonly string[]
+  cwd?: string
+  /** Milliseconds in which all new workers must listen. Default 60,000. */
+  milliseconds?: number
+  /** Milliseconds that the old workers have for their open connections. Default: the supervisor's. */
+  drainTimeout?: number
+}
+
 /** Options with every bound checked and every default filled in. No limit is Infinity. */
 export interface SettledOptions {
   program: Program
@@ -70,14 +84,13 @@ const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
   'drainTimeout',
 ])
 
+const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
+const KNOWN_RELOAD: ReadonlySet<string> = new Set([...PROGRAM_CHANGES, 'milliseconds', 'drainTimeout'])
+
 /** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
 export function settleOptions(options: SupervisorOptions): SettledOptions {
-  const unknown = Object.keys(options).find((name) => !KNOWN.has(name))
-  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...KNOWN].join(', ')}`)
-  const { script } = options
-  if (typeof script !== 'string' || !isAbsolute(script)) {
-    throw new TypeError(`script: an absolute path, not ${JSON.stringify(script)}`)
-  }
+  refuseUnknown(options, KNOWN)
+  const script = absolute(options.script)
   return {
     program: {
       script,
@@ -100,6 +113,36 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     batchScheduling: options.batchScheduling ?? false,
     drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
   }
+}
+
+/** A reload with every bound checked and every default filled in. */
+export interface SettledReload {
+  /** What differs in the program of every worker. */
+  change: Partial<Program>
+  milliseconds: number
+  drainTimeout: number
+}
+
+/** @throws {TypeError | RangeError} as `settleOptions` */
+export function settleReload(options: ReloadOptions, drainTimeout: number): SettledReload {
+  refuseUnknown(options, KNOWN_RELOAD)
+  if (options.script !== undefined) absolute(options.script)
+  const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
+  return {
+    change: Object.fromEntries(given) as Partial<Program>,
+    milliseconds: wholeNumber('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
+    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? drainTimeout, 0),
+  }
+}
+
+function refuseUnknown(options: object, known: ReadonlySet<string>): void {
+  const unknown = Object.keys(options).find((name) => !known.has(name))
+  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...known].join(', ')}`)
+}
+
+function absolute(script: unknown): string {
+  if (typeof script === 'string' && isAbsolute(script)) return script
+  throw new TypeError(`script: an absolute path, not ${JSON.stringify(script)}`)
 }
 
 /** @throws {TypeError} there is no such file */

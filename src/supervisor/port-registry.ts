@@ -5,6 +5,9 @@ import type { SocketAddress } from '../transport/address.js'
 import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
 
+/** A worker's place in a generation, by identity. */
+export type PortUser = object
+
 interface Entry {
   id: number
   key: string
@@ -14,7 +17,7 @@ interface Entry {
   /** The supervisor opened it by itself: it stays open as long as that does. */
   own: boolean
   /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
-  users: Set<number>
+  users: Set<PortUser>
 }
 
 /**
@@ -45,7 +48,7 @@ export class PortRegistry {
    * @returns the answer to the worker, and whether the port is new
    * @throws {SyscallError} the port could not be opened
    */
-  listen(request: ListenRequest, place: number): { reply: ListenReply; opened: boolean } {
+  listen(request: ListenRequest, place: PortUser): { reply: ListenReply; opened: boolean } {
     const { host, port, ipv6Only, reusePort, nth } = request
     const key = port === null ? `unix:${host}:${nth}` : `tcp:${host}:${port}:${ipv6Only}:${reusePort}:${nth}`
     this.#refuseWhenRetired()
@@ -65,7 +68,7 @@ export class PortRegistry {
    * Every port that is open, for `serve` without an address.
    * @throws {SyscallError} EDESTADDRREQ: there is none
    */
-  serveAll(id: number, place: number): ListenReply {
+  serveAll(id: number, place: PortUser): ListenReply {
     this.#refuseWhenRetired()
     const entries = [...this.#entries.values()]
     if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
@@ -97,7 +100,7 @@ export class PortRegistry {
   }
 
   #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
-    const added = { ...entry, id: ++this.#ids, users: new Set<number>() }
+    const added = { ...entry, id: ++this.#ids, users: new Set<PortUser>() }
     this.#entries.set(entry.key, added)
     this.#dispatcher.open(added.id, added.port)
     return added
@@ -108,9 +111,24 @@ export class PortRegistry {
   }
 
   /** The ports that any of these places listens on. */
-  portsOf(places: readonly number[]): number[] {
+  portsOf(places: readonly PortUser[]): number[] {
     const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place)))
     return used.map(({ id }) => id)
+  }
+
+  /** Where a port listens; null: there is none of this number. */
+  addressOf(id: number): SocketAddress | string | null {
+    return this.#byId(id)?.port.address ?? null
+  }
+
+  /** Accepts what waits in the kernel's queue of a port, as far as there is room. */
+  acceptWaiting(id: number): void {
+    this.#dispatcher.acceptWaiting(id)
+  }
+
+  /** A target gets no more connections; those it has still count for the limit in all. */
+  detach(target: Target): void {
+    for (const { id } of this.#entries.values()) this.#dispatcher.detach(target, id)
   }
 
   /** The ports that have this number, or this path. */
@@ -127,14 +145,22 @@ export class PortRegistry {
   }
 
   /** The application of a worker place closed a port. */
-  close(id: number, place: number, target: Target): void {
+  close(id: number, place: PortUser, target: Target): void {
     this.#dispatcher.detach(target, id)
     const entry = this.#byId(id)
-    if (entry === undefined) return
+    if (entry !== undefined) this.#leave(entry, place)
+  }
+
+  /** A place is no more; ports that it alone used close. */
+  forget(place: PortUser): void {
+    for (const entry of [...this.#entries.values()]) if (entry.users.has(place)) this.#leave(entry, place)
+  }
+
+  #leave(entry: Entry, place: PortUser): void {
     entry.users.delete(place)
     if (entry.users.size > 0 || entry.own) return
     this.#entries.delete(entry.key)
-    this.#dispatcher.shut(id)
+    this.#dispatcher.shut(entry.id)
     entry.port.close()
   }
 

@@ -9,9 +9,15 @@ import { ChannelTarget } from './channel-target.js'
 import type { Relay } from './relay.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
 
+/** A worker's number and what it runs. */
+export interface Place {
+  /** From 1, the same in each generation: whoever is bound to a worker stays so across reloads. */
+  number: number
+  program: Program
+}
+
 /** What a place for a worker needs of the supervisor. */
 export interface SlotOwner {
-  readonly program: Program
   readonly start: StartWorker
   readonly limit: number
   /** Milliseconds a worker has for its open connections. */
@@ -39,6 +45,7 @@ export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped
 
 export interface WorkerStatus extends TargetStatus {
   worker: number
+  generation: number
   pid: number
   state: SlotState
   restarts: number
@@ -47,6 +54,8 @@ export interface WorkerStatus extends TargetStatus {
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
   readonly number: number
+  readonly generation: number
+  readonly #program: Program
   readonly #owner: SlotOwner
   readonly #backoff = new Backoff()
   #worker: Worker | null = null
@@ -56,10 +65,17 @@ export class Slot {
   /** Stopped for good. */
   #retired = false
   #timer: NodeJS.Timeout | null = null
+  /** Settles when the worker that is to stop is gone. */
+  #gone: Promise<void> | null = null
   #stopped: (() => void) | null = null
+  /** The worker was asked to drain. */
+  #drains = false
 
-  constructor(number: number, owner: SlotOwner) {
+  constructor({ number, program }: Place, generation: number, owner: SlotOwner) {
     this.number = number
+    this.generation = generation
+    const place = { HANDOVER_WORKER: String(number), HANDOVER_GENERATION: String(generation) }
+    this.#program = { ...program, env: { ...program.env, ...place } }
     this.#owner = owner
   }
 
@@ -69,6 +85,11 @@ export class Slot {
 
   get state(): SlotState {
     return this.#state
+  }
+
+  /** The worker's; null while there is none. */
+  get target(): ChannelTarget | null {
+    return this.#target
   }
 
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
@@ -93,31 +114,28 @@ export class Slot {
   }
 
   #startWorker(): Worker {
-    const { program, start, limit } = this.#owner
+    const { start, limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
     const end = this.#owner.relay.end(this.number, this)
-    const worker = start(
-      { ...program, env: { ...program.env, HANDOVER_WORKER: String(this.number) } },
-      {
-        ...end.handlers,
-        message: (message) => {
-          if (!end.hears(message as FromWorker)) this.#owner.message(this, target, message as FromWorker)
-        },
-        claimed: () => target.claimed(),
-        finished: (count) => target.finished(count),
-        returned: (returned) => {
-          target.returned(returned.descriptors.length)
-          this.#owner.sentBack(this, target, returned)
-        },
-        closed: (error, returned) => {
-          if (started === null) return // it could not be started, and was sent nothing
-          this.#withoutChannel(started, error)
-          this.#owner.relay.leave(end)
-          this.#owner.lostChannel(this, target, error, returned)
-        },
+    const worker = start(this.#program, {
+      ...end.handlers,
+      message: (message) => {
+        if (!end.hears(message as FromWorker)) this.#owner.message(this, target, message as FromWorker)
       },
-    )
+      claimed: () => target.claimed(),
+      finished: (count) => target.finished(count),
+      returned: (returned) => {
+        target.returned(returned.descriptors.length)
+        this.#owner.sentBack(this, target, returned)
+      },
+      closed: (error, returned) => {
+        if (started === null) return // it could not be started, and was sent nothing
+        this.#withoutChannel(started, error)
+        this.#owner.relay.leave(end)
+        this.#owner.lostChannel(this, target, error, returned)
+      },
+    })
     target = new ChannelTarget(String(this.number), worker.channel, limit, () => this.#owner.roomier(target))
     end.open(worker.channel, target)
     this.#owner.relay.join(end)
@@ -151,29 +169,40 @@ export class Slot {
     if (this.#worker !== null && !this.#worker.channel.closed) this.#worker.channel.send(message)
   }
 
-  /** Lets the worker finish what it has, within so many milliseconds; settles when it is gone. */
-  async stop(milliseconds: number): Promise<void> {
+  /** The worker is given nothing more, and when it ends nobody takes its place. */
+  retire(): void {
     this.#retired = true
+    this.#target?.drain()
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
+  }
+
+  /**
+   * Lets the worker finish what it has; settles when it is gone. A second call can shorten the time, not lengthen it.
+   * @param milliseconds  that it has for open connections
+   * @param successor  others serve its ports already
+   */
+  async stop(milliseconds: number, successor = false): Promise<void> {
+    this.retire()
     const worker = this.#worker
     if (worker === null) {
       this.#state = 'stopped'
       return
     }
-    const wasReady = this.#state === 'ready'
-    this.#state = 'draining'
-    this.#target?.drain()
-    const gone = new Promise<void>((resolve) => {
-      this.#stopped = resolve
-    })
-    // One that does not listen yet has nothing to finish.
-    if (wasReady) this.tell({ type: 'drain', milliseconds })
-    else worker.kill('SIGTERM')
-    const patience = wasReady ? milliseconds : 0
+    if (this.#gone === null) {
+      this.#gone = new Promise((resolve) => {
+        this.#stopped = resolve
+      })
+      this.#drains = this.#state === 'ready'
+      this.#state = 'draining'
+      // One that does not listen yet has nothing to finish.
+      if (this.#drains) this.tell({ type: 'drain', milliseconds, ...(successor && { successor }) })
+      else worker.kill('SIGTERM')
+    }
+    const patience = this.#drains ? milliseconds : 0
     const term = setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5)
     const kill = setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER)
-    await gone
+    await this.#gone
     clearTimeout(term)
     clearTimeout(kill)
   }
@@ -184,8 +213,8 @@ export class Slot {
 
   status(): WorkerStatus | null {
     if (this.#target === null) return null
-    const { pid, state } = this
-    return { ...this.#target.status(), worker: this.number, pid, state, restarts: this.#restarts }
+    const { pid, generation, state } = this
+    return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
   }
 
   #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {

@@ -8,24 +8,23 @@ import type { SocketAddress } from '../transport/address.js'
 import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
-import type { SupervisorEvents } from './events.js'
-import { handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
-import { checkScript, type SettledOptions, type SupervisorOptions, settleOptions } from './options.js'
+import type { SupervisorEvents, Told } from './events.js'
+import { Generations } from './generations.js'
+import { type HandOverFrom, handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
+import {
+  type ReloadOptions,
+  type SettledOptions,
+  type SupervisorOptions,
+  settleOptions,
+  settleReload,
+} from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
 import { Relay } from './relay.js'
-import { Slot, type SlotOwner, type WorkerStatus } from './slot.js'
-import type { Program, WorkerEnd } from './worker.js'
+import type { Place, Slot, SlotOwner } from './slot.js'
+import type { SupervisorStatus } from './status.js'
+import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
-
-export interface SupervisorStatus {
-  workers: WorkerStatus[]
-  ports: (SocketAddress | string)[]
-  /** Connections ever given to a worker. */
-  dispatched: number
-  /** Connections that came back from a worker and wait for another. */
-  waiting: number
-}
 
 /**
  * Starts workers, opens the ports they ask for, hands them connections, and fills the place of those that die.
@@ -34,19 +33,19 @@ export interface SupervisorStatus {
  * replaced; nothing it started is left when `stop` or `kill` is done.
  */
 export class Supervisor extends EventEmitter<SupervisorEvents> {
-  readonly #slots: Slot[]
+  readonly #generations: Generations
   readonly #ports: PortRegistry
   readonly #dispatcher: Dispatcher
   readonly #options: SettledOptions
-  readonly #owner: SlotOwner
-  readonly #relay: Relay
-  #refusals = new Map<Slot, SyscallError>()
+  readonly #own: HandOverFrom
+  readonly #refusals = new WeakMap<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
   #failed = false
-  #stalled = new Set<number>()
+  /** Workers, by generation and place. */
+  #stalled = new Set<string>()
   #watch: NodeJS.Timeout | null = null
-  #started = false
+  #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
 
@@ -65,12 +64,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY)
-    this.#relay = new Relay({
-      serves: () => true,
-      portsOf: (place) => this.#ports.portsOf([(place as Slot).number]),
+    const relay = new Relay({
+      serves: (slot) => this.#generations.serves(slot as Slot),
+      portsOf: (slot) => this.#ports.portsOf([slot]),
     })
-    this.#owner = this.#slotOwner(program, limit, threads)
-    this.#slots = Array.from({ length: workers }, (_, i) => new Slot(i + 1, this.#owner))
+    this.#own = { relay, ports: this.#ports, dispatcher: this.#dispatcher, maxTotal }
+    const places: Place[] = Array.from({ length: workers }, (_, i) => ({ number: i + 1, program }))
+    this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
+      this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
+    })
   }
 
   /**
@@ -79,18 +81,36 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *   they listen, …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
    */
   async start(): Promise<void> {
-    if (this.#started || this.#stopping !== null) {
+    if (this.#started !== null || this.#stopping !== null) {
       throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was started or stopped before')
     }
-    checkScript(this.#owner.program.script)
-    this.#started = true
+    this.#generations.check()
+    this.#started = this.#start()
+    await this.#started
+  }
+
+  async #start(): Promise<void> {
     this.#openOwnPorts()
     this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
-    for (const slot of this.#slots) slot.start()
+    this.#generations.start()
     await ready
+  }
+
+  /**
+   * Starts a new generation of workers next to the one that serves; when all of it listens, new connections are its own,
+   * and the old workers finish what they have. Settles when those are gone. Reloads wait for each other.
+   * @param options  what differs from the generation before
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or did not listen in time, and the old ones
+   *   serve as before; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
+   */
+  async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
+    const settled = settleReload(options, this.#options.drainTimeout)
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#started.catch(() => {})
+    return this.#generations.reload(settled)
   }
 
   #openOwnPorts(): void {
@@ -117,28 +137,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Ends everything at once; connections in the workers are cut. */
   kill(): Promise<void> {
     const done = this.stop(0)
-    for (const slot of this.#slots) slot.kill()
+    for (const slot of this.#generations.slots) slot.kill()
     return done
   }
 
-  /**
-   * Hands a live connection of this process to a worker: to what it gave `onHandOver` as `as`, or to the server there
-   * that listens on `port`. Takes the socket, as the workers' own `handOver` does; if it rejects it goes on here.
-   * @throws {HandoverError} ERR_HANDOVER_REFUSED: no worker takes it; _NOT_MOVABLE: it cannot leave; _TIMED_OUT
-   * @throws {TypeError | RangeError} a wrong argument; the signal's reason
-   */
+  /** Hands a live connection of this process to a worker. Takes the socket. @see handOverFrom */
   handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
-    const from = {
-      relay: this.#relay,
-      portsAt: (place: number | string) => this.#ports.at(place),
-      isFull: () => this.#relay.load + this.#dispatcher.waiting >= this.#options.maxTotal,
-    }
-    return handOverFrom(from, socket, options)
+    return handOverFrom(this.#own, socket, options)
   }
 
   status(): SupervisorStatus {
     return {
-      workers: this.#slots.map((slot) => slot.status()).filter((status) => status !== null),
+      workers: this.#generations.slots.map((slot) => slot.status()).filter((status) => status !== null),
       ports: this.#ports.addresses,
       dispatched: this.#dispatcher.dispatched,
       waiting: this.#dispatcher.waiting,
@@ -148,19 +158,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #stop(milliseconds: number): Promise<void> {
     if (this.#watch !== null) clearInterval(this.#watch)
     this.#ports.retire()
-    await Promise.all(this.#slots.map((slot) => slot.stop(milliseconds)))
+    await this.#generations.stop(milliseconds)
     this.#ports.clear()
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #slotOwner(program: Program, limit: number, threads: boolean): SlotOwner {
+  #slotOwner(limit: number, threads: boolean): SlotOwner {
     return {
-      program,
       limit,
       drainTimeout: this.#options.drainTimeout,
-      relay: this.#relay,
+      relay: this.#own.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
-      started: (slot) => this.emit('started', { worker: slot.number, pid: slot.pid }),
+      started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#message(slot, target, message),
       line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
       lostChannel: (slot, target, error, returned) => {
@@ -185,10 +194,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Tells of workers that stopped claiming, or claim again: nothing else would say so. */
   #reportStalls(): void {
-    for (const { worker, stalled, unclaimed } of this.status().workers) {
-      if (stalled === this.#stalled.has(worker)) continue
-      if (stalled) this.#stalled.add(worker)
-      else this.#stalled.delete(worker)
+    for (const { worker, generation, stalled, unclaimed } of this.status().workers) {
+      const which = `${generation}.${worker}`
+      if (stalled === this.#stalled.has(which)) continue
+      if (stalled) this.#stalled.add(which)
+      else this.#stalled.delete(which)
       this.emit(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
     }
   }
@@ -197,14 +207,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     switch (message.type) {
       case 'listen':
         return this.#answer(slot, message.id, () => {
-          const { reply, opened } = this.#ports.listen(message, slot.number)
+          const { reply, opened } = this.#ports.listen(message, slot)
           slot.tell(reply)
           if (opened) this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
           this.#ready(slot, target, reply.ports)
         })
       case 'serve':
         return this.#answer(slot, message.id, () => {
-          const reply = this.#ports.serveAll(message.id, slot.number)
+          const reply = this.#ports.serveAll(message.id, slot)
           slot.tell(reply)
           this.#ready(slot, target, reply.ports)
         })
@@ -214,7 +224,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
           slot.tell({ type: 'done', reply: message.id })
         })
       case 'close':
-        return this.#ports.close(message.port, slot.number, target)
+        this.#ports.close(message.port, slot, target)
+        return this.#generations.step()
       case 'cut':
         return void this.emit('cut', { worker: slot.number, connections: message.connections })
       default: // 'drained' is seen as the worker's end; words of later releases are ignored
@@ -237,21 +248,24 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     const first = slot.state === 'starting'
     slot.ready(target)
-    this.#ports.attach(target, ports)
+    if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#refusals.delete(slot)
     this.#everReady = true
-    if (first) this.emit('ready', { worker: slot.number, pid: slot.pid })
     this.#settleStart?.resolve()
     this.#settleStart = null
+    this.#generations.step()
+    if (first) this.emit('ready', told(slot))
   }
 
   #ended(slot: Slot, end: WorkerEnd, wait: number): boolean {
     const stopping = this.#stopping !== null
-    const expected = stopping && !this.#failed
+    const serves = this.#generations.serves(slot)
+    const expected = stopping ? !this.#failed : !serves && !this.#generations.prepares(slot)
     const failure = stopping || this.#everReady ? null : this.#verdict(slot, end)
-    const again = !stopping && failure === null
+    const again = !stopping && serves && failure === null
     const restartIn = again ? wait : null
-    this.emit('ended', { worker: slot.number, pid: slot.pid, end, expected, restartIn })
+    this.#generations.ended(slot, end, this.#refusals.get(slot))
+    this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
   }
@@ -275,4 +289,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart = null
     void this.stop(0).then(() => settle?.reject(error))
   }
+}
+
+function told({ number, pid, generation }: Slot): Told {
+  return { worker: number, pid, generation }
 }

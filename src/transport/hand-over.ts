@@ -7,7 +7,10 @@ import { unpack } from '../channel/unpacking.js'
 import { STATE_KIND } from '../wire/control.js'
 import type { DecodedOffer } from '../wire/offer.js'
 import { notWhatWasSaid } from './arrived.js'
+import { registerBuiltinKinds } from './builtin-kinds.js'
 import { Transport } from './transport.js'
+
+registerBuiltinKinds() // a program that was only preloaded knows of none
 
 /** What goes with a connection that is handed over. */
 export interface HandOverContents {

@@ -8,14 +8,6 @@ import { isHere, isMovable } from '../transport/movable.js'
 import { give } from './give.js'
 import type { MasterLink } from './master-link.js'
 
-/** It would fail the same way again, or there is nobody to hand it to. */
-const STAYS: ReadonlySet<string> = new Set([
-  'ERR_HANDOVER_REFUSED',
-  'ERR_HANDOVER_RETURNED',
-  'ERR_HANDOVER_CLOSED',
-  'ERR_HANDOVER_UNSUPPORTED',
-])
-
 /**
  * Hands the connections of HTTP servers over as they become idle. One that nobody takes ends here, as it would without a
  * successor: between two requests at once, before the first after a while.
@@ -85,7 +77,8 @@ export class Movers {
       },
       (error: HandoverError) => {
         this.#moving -= 1
-        if (STAYS.has(error.code)) this.#stay.add(socket)
+        // What cannot leave now may do so behind its next answer; nobody else is waited for.
+        if (error.code !== 'ERR_HANDOVER_NOT_MOVABLE') this.#stay.add(socket)
       },
     )
   }
