@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test'
 import WebSocket from 'ws'
 import { noLeak } from '../support/descriptors.js'
 import { fixture } from '../support/paths.js'
-import { heard } from '../support/programs.js'
+import { heard, said } from '../support/programs.js'
 import { type Supervised, supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -76,6 +76,33 @@ test('fifty clients talk on while each goes to and fro between two workers, ten 
   }
   await heard(app, 'closed', 50)
 })
+
+for (const threads of [false, true]) {
+  test(`a hundred clients talk on through three reloads (${threads ? 'threads' : 'processes'})`, async (t) => {
+    noLeak(t)
+    const app = await supervise(t, { script, workers: 2, threads })
+    const all = await clients(t, app, 100)
+    const talking = setInterval(() => {
+      for (const client of all) client.say()
+    }, 20)
+    t.after(() => clearInterval(talking))
+    for (let reload = 1; reload <= 3; reload++) {
+      await app.supervisor.reload()
+      await heard(app, 'moved', 100 * reload)
+    }
+    clearInterval(talking)
+    await until('all is answered', () =>
+      all.every(({ sent, answered, wrong }) => sent === answered || wrong.length > 0),
+    )
+    assert.deepEqual(
+      all.flatMap(({ wrong }) => wrong),
+      [],
+    )
+    assert.equal(said(app, 'moved').length, 300)
+    assert.deepEqual(said(app, 'closed'), [])
+    for (const { ws } of all) ws.removeAllListeners('close')
+  })
+}
 
 test('a client that sends more than is read, without a pause, is moved in the middle of it', async (t) => {
   noLeak(t)
