@@ -12,8 +12,8 @@ const NO_MASK = [0, 0, 0, 0]
 export function earlierFrames(state: FrameState): number {
   if (state._fragmented === 0) return 0
   const known = Math.max(state._numFragments ?? 0, state._fragments.length)
-  // A first frame that is under way is not its message's last, or it would be the only one.
-  const isFirst = state._state !== GET_INFO && state._opcode < CONTROL && !state._fin && known === 0
+  // What is under way and not the last of its message is a data frame; with none before it, it is the first.
+  const isFirst = state._state !== GET_INFO && !state._fin && known === 0
   return isFirst ? 0 : Math.max(known, 1)
 }
 

@@ -109,6 +109,36 @@ test('it moves at every byte of compressed frames', async (t) => {
   }
 })
 
+test('it moves at every byte of the first piece of a compressed message', async (t) => {
+  noLeak(t)
+  const perMessageDeflate = { clientNoContextTakeover: true }
+  const here = await server(t, { perMessageDeflate })
+  const there = elsewhere(t, { perMessageDeflate })
+  const bytes = compressed(text(3))
+  const first = frame(TEXT, bytes.subarray(0, 20), { compressed: true, last: false })
+  const rest = Buffer.concat([frame(PING, ''), frame(CONTINUATION, bytes.subarray(20))])
+  for (let at = 0; at < first.length; at++) {
+    const { client, ws } = await rawPair(t, here, OFFER)
+    const start = socketOf(ws).bytesRead
+    client.write(first.subarray(0, at))
+    await hasRead(ws, start + at)
+    const moved = await moveHere(here.server, ws, there)
+    const events = heard(moved)
+    client.write(Buffer.concat([first.subarray(at), rest]))
+    await turns('all is heard', () => events.length >= 2)
+    assert.deepEqual(
+      events,
+      [
+        ['ping', ''],
+        ['text', text(3)],
+      ],
+      `byte ${at}`,
+    )
+    moved.terminate()
+    client.destroy()
+  }
+})
+
 test('of a compressed message in pieces the end is waited for', async (t) => {
   const perMessageDeflate = { clientNoContextTakeover: true }
   const here = await server(t, { perMessageDeflate })

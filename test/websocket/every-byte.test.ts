@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import type WebSocket from 'ws'
-import { takeApart } from '../../src/websocket/index.js'
+import { ready, takeApart } from '../../src/websocket/index.js'
 import { noLeak } from '../support/descriptors.js'
 import {
   BINARY,
@@ -91,27 +91,30 @@ test('it moves at every byte of a stream: every message comes once, in order, an
   }
 })
 
-test('it moves behind every single byte of one conversation', async (t) => {
-  noLeak(t)
-  const here = await server(t)
-  const servers = [elsewhere(t), elsewhere(t)] as const
-  const { client, ws } = await rawPair(t, here)
-  const events: string[][] = []
-  heard(ws, events)
-  let current = await moveHere(here.server, ws, servers[0])
-  heard(current, events)
-  for (const [i, byte] of STREAM.entries()) {
-    client.write(Buffer.from([byte]))
-    await hasRead(current, 1)
-    current = await moveHere(servers[i % 2] as never, current, servers[(i + 1) % 2] as never)
+for (const options of [{}, { maxFragments: 0 }, { allowSynchronousEvents: false }]) {
+  test(`it moves behind every single byte of one conversation ${JSON.stringify(options)}`, async (t) => {
+    noLeak(t)
+    const here = await server(t, options)
+    const servers = [elsewhere(t, options), elsewhere(t, options)] as const
+    const { client, ws } = await rawPair(t, here)
+    const events: string[][] = []
+    heard(ws, events)
+    let current = await moveHere(here.server, ws, servers[0])
     heard(current, events)
-  }
-  await turns('all is heard', () => events.filter(([what]) => what !== 'moved').length === HEARD.length)
-  assert.deepEqual(
-    events.filter(([what]) => what !== 'moved'),
-    HEARD,
-  )
-})
+    for (const [i, byte] of STREAM.entries()) {
+      client.write(Buffer.from([byte]))
+      await hasRead(current, 1)
+      await ready(current)
+      current = await moveHere(servers[i % 2] as never, current, servers[(i + 1) % 2] as never)
+      heard(current, events)
+    }
+    await turns('all is heard', () => events.filter(([what]) => what !== 'moved').length === HEARD.length)
+    assert.deepEqual(
+      events.filter(([what]) => what !== 'moved'),
+      HEARD,
+    )
+  })
+}
 
 test('it goes on where it was, taken apart and restored behind every single byte', async (t) => {
   noLeak(t)

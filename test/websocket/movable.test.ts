@@ -4,10 +4,13 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test, { type TestContext } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import WebSocket, { type ServerOptions, WebSocketServer } from 'ws'
 import { movableBy } from '../../src/websocket/movable.js'
 import { noLeak } from '../support/descriptors.js'
 import { error } from '../support/peers.js'
+import { until } from '../support/wait.js'
 import { type StandIn, waysBetween } from '../support/ways.js'
 import { elsewhere, pair, server, turns } from '../support/websockets.js'
 
@@ -225,6 +228,29 @@ test('resumed and untracked, it moves on', async (t) => {
   await right.drain(DRAIN)
   assert.equal(await asks(client, 'b'), 'left 2: b')
   assert.equal(here.server.clients.size, 1)
+})
+
+test('what has closed or moved is held by nothing', async (t) => {
+  const [left, right] = await waysBetween(t)
+  const here = await byHand(t, { clientTracking: false })
+  const movable = movableBy(left, here.server, { resumed: () => {} })
+  movableBy(right, elsewhere(t), { resumed: () => {} })
+  const gone: WeakRef<WebSocket>[] = []
+  const some = async (): Promise<void> => {
+    const one = await pair(t, here)
+    const two = await pair(t, here)
+    gone.push(new WeakRef(one.ws), new WeakRef(two.ws))
+    await movable.move(one.ws)
+    two.client.close()
+    await once(two.ws, 'close')
+  }
+  await some()
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('both are collected', () => {
+    collect()
+    return gone.every((each) => each.deref() === undefined)
+  })
 })
 
 test('closed, it neither moves nor takes, and the server is as before', async (t) => {

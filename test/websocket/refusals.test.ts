@@ -1,13 +1,16 @@
 /** What a WebSocket may not do it may not do after a move either, and what cannot move says why. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import https from 'node:https'
 import net from 'node:net'
 import { Duplex } from 'node:stream'
 import test from 'node:test'
-import WebSocket from 'ws'
+import WebSocket, { WebSocketServer } from 'ws'
 import { putTogether, ready, takeApart } from '../../src/websocket/index.js'
 import { noLeak } from '../support/descriptors.js'
 import { error } from '../support/peers.js'
+import { certificate } from '../support/programs.js'
 import {
   BINARY,
   CLOSE,
@@ -52,6 +55,13 @@ const ENDS: Record<string, Buffer[]> = {
     frame(CONTINUATION, '', { last: false }),
     frame(CONTINUATION, 'b', { last: false }),
     frame(CONTINUATION, ''),
+  ],
+  'as many pieces as may be': [
+    frame(TEXT, 'a', { last: false }),
+    frame(CONTINUATION, '', { last: false }),
+    frame(CONTINUATION, 'b', { last: false }),
+    frame(CONTINUATION, 'c'),
+    frame(CLOSE, ''),
   ],
   'a close code that is none': [frame(CLOSE, Buffer.from([0, 1]))],
   'a close': [frame(CLOSE, Buffer.from('\x0f\xa0bye', 'latin1'))],
@@ -123,6 +133,20 @@ test('a WebSocket on a stream of the program’s own is refused', async (t) => {
   assert.throws(() => takeApart(there, {} as never), TypeError)
   const ws = await opened
   assert.throws(() => takeApart(there, ws), refused(/no connection of the kernel’s/))
+})
+
+test('a WebSocket over TLS of the worker’s own is refused', async (t) => {
+  const { keyFile, cert } = certificate(t)
+  const secure = https.createServer({ key: readFileSync(keyFile), cert }).listen(0, '127.0.0.1')
+  await once(secure, 'listening')
+  t.after(() => secure.close())
+  const sockets = new WebSocketServer({ server: secure })
+  const client = new WebSocket(`wss://127.0.0.1:${(secure.address() as net.AddressInfo).port}`, {
+    rejectUnauthorized: false,
+  })
+  t.after(() => client.terminate())
+  const [[ws]] = (await Promise.all([once(sockets, 'connection'), once(client, 'open')])) as [[WebSocket], unknown]
+  assert.throws(() => takeApart(sockets, ws), refused(/the keys of a TLS connection stay with its process/))
 })
 
 test('half of an own message keeps it here until the rest is sent', async (t) => {
