@@ -1,5 +1,5 @@
 /**
- * Every use of what the package ws keeps to itself. The same in all its releases 8, but for what is optional here:
+ * Every use of what the package ws keeps to itself. The same from 8.17 to 8.23, but for what is optional here:
  *
  * - A WebSocket has a receiver (bytes to messages), a sender (messages to bytes) and the socket, which has it under a symbol.
  * - The receiver reads a frame in steps: `_state` names the next one. Bytes that are not enough for it wait in `_buffers`.
@@ -157,7 +157,9 @@ export function ties(ws: InsideWebSocket): Ties {
   const known = tiesOf.get(Base)
   if (known !== undefined) return known
   const listeners = new Map<string, Listener>()
-  const noted = { on: (event: string, listener: Listener) => listeners.set(event, listener) }
+  const nothing = (): void => {}
+  const on = (event: string, listener: Listener): unknown => listeners.set(event, listener)
+  const noted = { on, setTimeout: nothing, setNoDelay: nothing }
   new Base(null, undefined, {}).setSocket(noted, Buffer.alloc(0), {})
   const made = { listeners, symbol: symbolOf(noted, 'websocket') ?? Symbol('websocket') }
   tiesOf.set(Base, made)
@@ -211,7 +213,7 @@ function deflateClass(server: InsideServer, own: DeflateOptions): DeflateClass {
   new Base(options).handleUpgrade({ method: 'GET', headers }, nobody, Buffer.alloc(0), (ws) => {
     found = deflateOf(ws)?.constructor as DeflateClass
   })
-  if (found === undefined) throw new TypeError('server: a WebSocketServer of the package ws, release 8')
+  if (found === undefined) throw new TypeError('server: a WebSocketServer of the package ws, 8.17 or later')
   deflateClasses.set(Base, found)
   return found
 }
