@@ -214,7 +214,8 @@ const HANDOVER = {
     'It may not let this user in (its own log says so), be no program that takes a channel, be ending, or be stuck.',
   ERR_HANDOVER_REFUSED: 'The peer does not take it, and it is still yours: keep it, or offer it to somebody else.',
   ERR_HANDOVER_RETURNED: 'The peer gave it back untouched, and it is still yours: offer it again, or to somebody else.',
-  ERR_HANDOVER_PEER_GONE: 'The peer ended before it took it, and it is still yours: offer it to somebody else.',
+  ERR_HANDOVER_PEER_GONE:
+    'The peer ended before it took it. It is still yours, unless the message says that it was closed: offer it to somebody else.',
   ERR_HANDOVER_TIMED_OUT: 'Look at what the other side is doing; what was offered is still yours.',
   ERR_HANDOVER_NOT_MOVABLE: 'It stays where it is: the message says why, and what to do instead.',
   ERR_HANDOVER_IDENTITY: 'The descriptor is not the one that was announced, and was closed: do not trust the sender.',

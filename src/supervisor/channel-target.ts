@@ -42,9 +42,17 @@ export class ChannelTarget implements Target {
     return this.#usable ? Math.min(this.#limit - this.load, UNCLAIMED_MAX - this.#owed) : 0
   }
 
-  /** How many connections it may be handed over now. They are bounded by the channel's window, and it need not listen. */
+  /** How many connections it may be handed over. They are bounded by the channel's window, and it need not listen. */
   get places(): number {
-    return this.#able ? this.#limit - this.load : 0
+    return this.#draining || this.#channel.closed ? 0 : this.#limit - this.load
+  }
+
+  /** Whether what it is given is taken at once, as far as is known: it is not stalled, and does not rest. */
+  get isPrompt(): boolean {
+    const owes = this.#owed + this.#reserved > 0
+    if (!owes && this.#restsUntil === 0) return true
+    const now = performance.now()
+    return now >= this.#restsUntil && !(owes && now - this.#progress > STALL_AFTER)
   }
 
   get isReady(): boolean {
@@ -56,15 +64,7 @@ export class ChannelTarget implements Target {
   }
 
   get #usable(): boolean {
-    return this.#ready && this.#able
-  }
-
-  get #able(): boolean {
-    if (this.#draining || this.#channel.closed) return false
-    const owes = this.#owed + this.#reserved > 0
-    if (!owes && this.#restsUntil === 0) return true
-    const now = performance.now()
-    return now >= this.#restsUntil && !(owes && now - this.#progress > STALL_AFTER)
+    return this.#ready && !this.#draining && !this.#channel.closed && this.isPrompt
   }
 
   get #owed(): number {

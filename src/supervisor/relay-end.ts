@@ -78,6 +78,10 @@ export class RelayEnd {
     return this.#target?.load ?? 0
   }
 
+  get isPrompt(): boolean {
+    return this.#target?.isPrompt ?? false
+  }
+
   /** The worker's group. Nobody has one yet: the seam for `Target.group`. */
   get group(): string | undefined {
     return (this.#target as { group?: string } | null)?.group

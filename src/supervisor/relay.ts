@@ -85,7 +85,7 @@ export class Relay {
       }
       const failed = (error: unknown): void => {
         end()
-        reject(error)
+        reject(stopped === null ? error : stopped.reason)
       }
       try {
         const packed = pack()
@@ -114,7 +114,10 @@ export class Relay {
     if (to.worker !== undefined) candidates = candidates.filter((end) => String(end.number) === to.worker)
     if (to.group !== undefined) candidates = candidates.filter((end) => end.group === to.group)
     if (to.key !== undefined) return byKey(candidates, to.key)
-    return candidates.reduce<RelayEnd | null>((best, end) => (best === null || end.load < best.load ? end : best), null)
+    // One that is stuck is better than nobody: it may be starting, and the connection waits for it as for any worker.
+    const prompt = candidates.filter((end) => end.isPrompt)
+    const [first = null, ...others] = prompt.length > 0 ? prompt : candidates
+    return others.reduce((best, end) => (best === null || end.load < best.load ? end : best), first)
   }
 
   #listens(end: RelayEnd, ports: readonly number[]): boolean {

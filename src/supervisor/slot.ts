@@ -193,7 +193,7 @@ export class Slot {
       this.#gone = new Promise((resolve) => {
         this.#stopped = resolve
       })
-      this.#drains = this.#state === 'ready'
+      this.#drains = this.#state === 'ready' || (this.#target?.load ?? 0) > 0
       this.#state = 'draining'
       // One that does not listen yet has nothing to finish.
       if (this.#drains) this.tell({ type: 'drain', milliseconds, ...(successor && { successor }) })

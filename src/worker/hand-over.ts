@@ -37,7 +37,8 @@ export function handOver(socket: net.Socket | Transport, options: HandOverOption
 
 /**
  * Takes connections that other workers, or the master, hand over under this name. Gives the socket, as it was there:
- * listen to it in the same turn. Workers that take a name are found by it.
+ * listen to it in the same turn. Workers that take a name are found by it: call this before the program listens, so that
+ * a predecessor which drains finds it.
  * In a program that no master started it does nothing.
  * @returns what ends it
  * @throws {TypeError} the name has a handler already

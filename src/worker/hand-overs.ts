@@ -9,6 +9,7 @@ import type { OfferView, SendOptions } from '../channel/options.js'
 import { sendPacked } from '../channel/send-over.js'
 import { HandoverError } from '../errors.js'
 import { onSocketClosed } from '../runtime/node-sockets.js'
+import * as closedWithThread from '../syscalls/thread-end.js'
 import type { packing } from '../transport/hand-over.js'
 import { unpackConnection, withoutState } from '../transport/hand-over.js'
 import { asHandOver, type HandOverMessage } from '../wire/control.js'
@@ -21,6 +22,8 @@ export type Taken = (socket: net.Socket, state: unknown) => void
 export interface HandOverOwner {
   /** It takes nothing new. */
   readonly draining: boolean
+  /** The program is in a call that waits for the master: no other code of its may run. */
+  readonly asking: boolean
   /** What serves connections of one of these ports as if they had just come; undefined: nobody here. */
   serverOf(ports: readonly number[]): ((socket: net.Socket) => void) | undefined
   /** A connection is this worker's from now on. */
@@ -35,6 +38,8 @@ export interface HandOverOwner {
   settled(): void
 }
 
+const NONE = new Int32Array(0)
+
 /** Connections on their way to other workers and from them, by way of the master. */
 export class HandOvers {
   readonly #owner: HandOverOwner
@@ -45,6 +50,8 @@ export class HandOvers {
   readonly #states = new WeakMap<DecodedOffer, unknown>()
   /** How many offers are waited for. */
   #awaited = 0
+  /** What came while the program was asking for a port, which may be the one that is meant. */
+  #early: [DecodedOffer, Int32Array | null][] = []
 
   constructor(owner: HandOverOwner) {
     this.#owner = owner
@@ -95,7 +102,10 @@ export class HandOvers {
         else this.#sent.open(link(), window)
         this.#received.open(link())
       },
-      offered: (offer, descriptors) => this.#offered(offer, descriptors),
+      offered: (offer, descriptors) => {
+        if (this.#owner.asking || this.#early.length > 0) this.#later(offer, descriptors)
+        else this.#offered(offer, descriptors)
+      },
       answered: (verdict) => this.#sent.answered(verdict),
       withdrawn: (number) => this.#received.withdrawn(number),
       drained: () => {
@@ -107,10 +117,21 @@ export class HandOvers {
 
   /** The master is gone. */
   lost(): void {
+    for (const [, descriptors] of this.#early.splice(0)) closedWithThread.close(descriptors ?? NONE)
     this.#received.lost()
     this.#received.end()
     this.#sent.lost(closedInDoubt())
     this.#sent.end(withoutMaster())
+  }
+
+  /** Takes the descriptors. No more come than the window has room for. */
+  #later(offer: DecodedOffer, descriptors: Int32Array | null): void {
+    closedWithThread.addAll(descriptors ?? NONE)
+    this.#early.push([offer, descriptors])
+    if (this.#early.length > 1) return
+    setImmediate(() => {
+      for (const [early, own] of this.#early.splice(0)) guarded(() => this.#offered(early, own))
+    })
   }
 
   #offered(offer: DecodedOffer, descriptors: Int32Array | null): void {

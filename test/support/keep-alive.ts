@@ -11,8 +11,8 @@ export interface KeepAlive {
 }
 
 /** Connects; the connection is destroyed with the test. */
-export async function keepAlive(t: TestContext, port: number): Promise<KeepAlive> {
-  const socket = await connect({ port })
+export async function keepAlive(t: TestContext, port: number, host = '127.0.0.1'): Promise<KeepAlive> {
+  const socket = await connect({ port, host })
   t.after(() => socket.destroy())
   let text = ''
   let ended = false

@@ -92,13 +92,16 @@ test('where the successor has no room for all, the others end as in any drain', 
   assert.ok(worker !== undefined && worker.open <= 3)
 })
 
-test('a successor that listens elsewhere takes none: idle connections end, silent ones a while later', async (t) => {
+test('where the successor serves a port no more, idle connections end, and silent ones a while later', async (t) => {
   noLeak(t)
-  const app = await supervise(t, { script: program(t, APP) })
-  const [idle, silent] = [await keepAlive(t, app.port), await keepAlive(t, app.port)]
+  const second = `http.createServer((request, response) => response.end('2')).listen(0, '127.0.0.2')`
+  const app = await supervise(t, { script: program(t, `${APP}\n${second}`) })
+  await until('both listen', () => app.supervisor.status().ports.length === 2)
+  const other = app.supervisor.status().ports.find((port) => typeof port !== 'string' && port.address === '127.0.0.2')
+  assert.ok(typeof other === 'object')
+  const [idle, silent] = [await keepAlive(t, other.port, '127.0.0.2'), await keepAlive(t, other.port, '127.0.0.2')]
   await idle.ask()
-  const elsewhere = program(t, APP.replace('127.0.0.1', '127.0.0.2'), 'elsewhere.mjs')
-  await app.supervisor.reload({ script: elsewhere, drainTimeout: PATIENT })
+  await app.supervisor.reload({ script: program(t, APP, 'first.mjs'), drainTimeout: PATIENT })
   await until('both have ended', () => idle.ended && silent.ended)
 })
 

@@ -1,61 +1,15 @@
 /** Connections that go from worker to worker in mid-conversation lose no byte, and exactly one worker has them. */
 import assert from 'node:assert/strict'
-import type net from 'node:net'
-import test, { type TestContext } from 'node:test'
+import { once } from 'node:events'
+import test from 'node:test'
+import { handOver, onDrain, onHandOver } from '../../src/index.js'
 import { connect } from '../support/client.js'
+import { connection } from '../support/connections.js'
 import { noLeak, socketCount } from '../support/descriptors.js'
-import { fixture } from '../support/paths.js'
-import { allClosed, heard, said } from '../support/programs.js'
+import { passing, talk, workerOf } from '../support/passing.js'
+import { allClosed, heard, program, said } from '../support/programs.js'
 import { type Supervised, supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
-
-/** A client that says lines, and what it was answered. */
-interface Talk {
-  readonly socket: net.Socket
-  readonly lines: string[]
-  readonly ended: () => boolean
-  say(line: string | object): void
-  /** Waits for so many lines in all; gives the last. */
-  hears(count: number): Promise<string>
-}
-
-async function talk(t: TestContext, port: number): Promise<Talk> {
-  const socket = await connect({ port })
-  t.after(() => socket.destroy())
-  let text = ''
-  let ended = false
-  const lines: string[] = []
-  socket.setEncoding('latin1').on('data', (piece: string) => {
-    text += piece
-    const whole = text.split('\n')
-    text = whole.pop() as string
-    lines.push(...whole)
-  })
-  for (const event of ['end', 'close', 'error']) {
-    socket.on(event, () => {
-      ended = true
-    })
-  }
-  return {
-    socket,
-    lines,
-    ended: () => ended,
-    say: (line) => void socket.write(`${typeof line === 'string' ? line : JSON.stringify(line)}\n`),
-    hears: async (count) => {
-      await until(`${count} lines`, () => lines.length >= count || ended).catch((error: Error) => {
-        throw new Error(`${error.message}: ${JSON.stringify(lines)}`)
-      })
-      return lines[count - 1] ?? 'nothing'
-    },
-  }
-}
-
-const workerOf = (line: string): number => Number(line.split(':')[0])
-
-/** Two workers or more whose clients say where they are to go. */
-function passing(t: TestContext, more: object = {}): Promise<Supervised> {
-  return supervise(t, { script: fixture('passes-on.mjs'), workers: 2, ...more })
-}
 
 /** Waits until the numbers of the workers are these. */
 async function counted({ supervisor }: Supervised, open: number[], what: string): Promise<void> {
@@ -192,4 +146,63 @@ test('a thousand hand-overs leave no descriptor in any of the three processes', 
   for (const { open, unclaimed, queued } of app.supervisor.status().workers) {
     assert.deepEqual([open, unclaimed, queued], [0, 0, 0])
   }
+})
+
+test('what cannot move stays, and says why; a socket is out of use from the call on', async (t) => {
+  const script = program(
+    t,
+    `import net from 'node:net'
+    import { handOver } from ${JSON.stringify(new URL('../../src/index.js', import.meta.url).href)}
+    const tell = (what, promise) => promise.then(() => say(what, 'moved'), (error) => say(what, [error.code ?? error.name, error.message]))
+    const server = net.createServer({ allowHalfOpen: true }, async (socket) => {
+      socket.on('error', () => {})
+      await tell('foreign', handOver(new net.Socket(), {}))
+      await tell('state', handOver(socket, { state: 1 }))
+      await tell('option', handOver(socket, { als: 'x' }))
+      await tell('large', handOver(socket, { as: 'x', state: 'x'.repeat(9 * 1024 * 1024) }))
+      socket.setEncoding('utf8')
+      await tell('encoded', handOver(socket))
+      socket.end(process.env.HANDOVER_WORKER)
+    })
+    server.listen(0, '127.0.0.1')
+    net.createServer(async (socket) => {
+      const first = handOver(socket)
+      await tell('twice', handOver(socket))
+      await tell('once', first)
+    }).listen(0, '127.0.0.1')`,
+  )
+  const app = await supervise(t, { script })
+  const socket = await connect({ port: app.port })
+  t.after(() => socket.destroy())
+  await once(socket, 'data')
+  const told = (what: string): unknown => said(app, what)[0]
+  assert.deepEqual(told('foreign'), [
+    'ERR_HANDOVER_NOT_MOVABLE',
+    'no server that listens through the master has this connection: say with `as` who is to take it',
+  ])
+  assert.deepEqual(told('state'), ['TypeError', 'state: needs `as`, whose handler is to get it'])
+  assert.match(String(told('option')), /^TypeError,als: no such option; there are as, state, unread, to, timeout, /)
+  assert.match(String(told('large')), /^RangeError,message and unread bytes: at most 8388608 bytes in one offer/)
+  assert.match(String(told('encoded')), /^ERR_HANDOVER_NOT_MOVABLE,the socket has an encoding/)
+  await until('both listen', () => app.supervisor.status().ports.length === 2)
+  const other = await connect({ port: (app.supervisor.status().ports[1] as { port: number }).port })
+  t.after(() => other.destroy())
+  assert.match(String((await heard(app, 'twice'))[0]), /^ERR_HANDOVER_NOT_MOVABLE,it is on its way already/)
+  assert.match(
+    String((await heard(app, 'once'))[0]),
+    /^ERR_HANDOVER_REFUSED,.*no other worker that listens on its port/,
+  )
+})
+
+test('without a master nothing is handed over, and nothing comes', async (t) => {
+  const { socket } = await connection(t)
+  await assert.rejects(handOver(socket, { as: 'x' }), { code: 'ERR_HANDOVER_CLOSED' })
+  assert.equal(socket.destroyed, false)
+  onHandOver('x', () => assert.fail())()
+  // @ts-expect-error a name is a text
+  assert.throws(() => onHandOver(1, () => {}), /^TypeError: as: a text, not 1/)
+  // @ts-expect-error a handler is a function
+  assert.throws(() => onHandOver('x'), /^TypeError: taken: a function/)
+  // @ts-expect-error a handler is a function
+  assert.throws(() => onDrain(), /^TypeError: handler: a function/)
 })
