@@ -215,3 +215,15 @@ export const PROXY_HEADER_BYTES_MAX = 4096
 /** Bytes of a first line with its end, unless asked otherwise, and at most. */
 export const FIRST_LINE_DEFAULT = 1024
 export const FIRST_LINE_MAX = 64 * 1024
+
+/** Milliseconds a WebSocket has to send what it was told to, and to deliver what came, before it is moved. */
+export const READY_TIMEOUT = 5_000
+
+/** Milliseconds between looks whether it has. */
+export const READY_INTERVAL = 5
+
+/** Bytes of an unfinished message that a WebSocket is moved with; of a longer one the end is waited for. Half an offer. */
+export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
+
+/** WebSockets of one server that are on their way at once when all are moved. */
+export const WEBSOCKETS_MOVING_MAX = 64

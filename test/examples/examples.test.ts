@@ -7,6 +7,7 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import WebSocket from 'ws'
 import { type Channel, ListeningPort, listen } from '../../src/index.js'
 import { get } from '../support/client.js'
 import { type Command, command, handover } from '../support/command.js'
@@ -33,6 +34,7 @@ test('every example is run here', () => {
     'supervisor.mjs',
     'systemd.mjs',
     'take-over.mjs',
+    'websockets.mjs',
   ])
 })
 
@@ -65,6 +67,31 @@ test('supervisor: serves, and stops when asked to', async (t) => {
   run.child.kill('SIGTERM')
   assert.equal(await run.ended, 0)
   assert.match(run.stdout(), /served 1 connections\n$/)
+})
+
+test('websockets: a client is counted on through a reload', async (t) => {
+  const run = command(t, process.execPath, [example('websockets.mjs'), '0'])
+  const port = Number(await run.line(/ws:\/\/127\.0\.0\.1:(\d+)/))
+  const client = new WebSocket(`ws://127.0.0.1:${port}/ann`)
+  t.after(() => client.terminate())
+  await once(client, 'open')
+  const answers: string[] = []
+  for (const word of ['hello', 'again']) {
+    const answer = once(client, 'message')
+    client.send(word)
+    answers.push(String((await answer)[0]))
+    run.child.kill('SIGHUP')
+    await run.line(word === 'hello' ? /generation 2 serves/ : /generation 3 serves/)
+  }
+  const [first, second] = answers.map((answer) => /^(.*) \(process (\d+)\)$/.exec(answer) as RegExpExecArray)
+  assert.deepEqual(
+    [first?.[1], second?.[1]],
+    ['ann said 1 things; the last was hello', 'ann said 2 things; the last was again'],
+  )
+  assert.notEqual(first?.[2], second?.[2])
+  client.close()
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
 })
 
 test('send-and-receive: what one side gathers the other scatters', async (t) => {

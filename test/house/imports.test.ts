@@ -20,6 +20,7 @@ const ROOMS = [
   'handshake',
   'dispatch',
   'worker',
+  'websocket',
   'supervisor',
   'index.ts',
   'cli',
@@ -34,6 +35,7 @@ const NEVER: [from: string, to: string][] = [
   ['handshake', 'bootstrap'],
   ['worker', 'dispatch'], // the two ends share channel and wire, nothing else
   ['supervisor', 'worker'],
+  ['supervisor', 'websocket'],
 ]
 
 const src = join(root, 'src')
