@@ -1,16 +1,14 @@
 import { EventEmitter } from 'node:events'
-import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
+import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
-import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
-import { type HandOverFrom, handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
+import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
   type ReloadOptions,
   type SettledOptions,
@@ -19,9 +17,10 @@ import {
   settleReload,
 } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
-import { Relay } from './relay.js'
 import type { Place, Slot, SlotOwner } from './slot.js'
+import { StallWatch } from './stalls.js'
 import type { SupervisorStatus } from './status.js'
+import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
@@ -37,14 +36,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #ports: PortRegistry
   readonly #dispatcher: Dispatcher
   readonly #options: SettledOptions
-  readonly #own: HandOverFrom
+  readonly #handOvers: MasterHandOvers
   readonly #refusals = new WeakMap<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
   #failed = false
-  /** Workers, by generation and place. */
-  #stalled = new Set<string>()
-  #watch: NodeJS.Timeout | null = null
+  readonly #stalls = new StallWatch(
+    () => this.status().workers,
+    (name, event) => this.emit(name, event),
+  )
+  /** Null: servers see to their tickets themselves. */
+  readonly #tickets: TicketSecrets | null
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
@@ -53,7 +55,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { program, workers, limit, maxTotal, policy, backlog, threads, batchScheduling } = this.#options
+    const { program, workers, limit, maxTotal, policy, backlog, threads, batchScheduling, ticketRotation } =
+      this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -64,12 +67,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY)
-    const relay = new Relay({
-      serves: (slot) => this.#generations.serves(slot as Slot),
-      portsOf: (slot) => this.#ports.portsOf([slot]),
-    })
-    this.#own = { relay, ports: this.#ports, dispatcher: this.#dispatcher, maxTotal }
+    const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
+    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
     const places: Place[] = Array.from({ length: workers }, (_, i) => ({ number: i + 1, program }))
+    this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -91,7 +92,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #start(): Promise<void> {
     this.#openOwnPorts()
-    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
+    this.#stalls.start()
+    this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
@@ -141,9 +143,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return done
   }
 
-  /** Hands a live connection of this process to a worker. Takes the socket. @see handOverFrom */
-  handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
-    return handOverFrom(this.#own, socket, options)
+  /** Hands a live connection of this process to a worker. Takes the socket. @see MasterHandOvers.give */
+  handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+    return this.#handOvers.give(socket, options)
   }
 
   status(): SupervisorStatus {
@@ -156,7 +158,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #stop(milliseconds: number): Promise<void> {
-    if (this.#watch !== null) clearInterval(this.#watch)
+    this.#stalls.stop()
+    this.#tickets?.stop()
     this.#ports.retire()
     await this.#generations.stop(milliseconds)
     this.#ports.clear()
@@ -167,7 +170,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       limit,
       drainTimeout: this.#options.drainTimeout,
-      relay: this.#own.relay,
+      relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#message(slot, target, message),
@@ -192,15 +195,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
   }
 
-  /** Tells of workers that stopped claiming, or claim again: nothing else would say so. */
-  #reportStalls(): void {
-    for (const { worker, generation, stalled, unclaimed } of this.status().workers) {
-      const which = `${generation}.${worker}`
-      if (stalled === this.#stalled.has(which)) continue
-      if (stalled) this.#stalled.add(which)
-      else this.#stalled.delete(which)
-      this.emit(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
-    }
+  #rotated(): void {
+    for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+  }
+
+  /** One that does not read, and for whom so much waits that no more may, learns the next ones. */
+  #tellTickets(slot: Slot): void {
+    try {
+      if (this.#tickets !== null) slot.tell(this.#tickets.order)
+    } catch {}
   }
 
   #message(slot: Slot, target: ChannelTarget, message: FromWorker): void {
@@ -248,6 +251,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     const first = slot.state === 'starting'
     slot.ready(target)
+    this.#tellTickets(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#refusals.delete(slot)
     this.#everReady = true

@@ -71,6 +71,15 @@ export interface DrainOrder {
   successor?: boolean
 }
 
+/**
+ * Master → worker: what keys for TLS session tickets are made of, in base64, newest first; in place of those before. A
+ * worker's tickets are sealed with the first and opened with any.
+ */
+export interface TicketsOrder {
+  type: 'tickets'
+  keys: string[]
+}
+
 /** Worker → master: nothing is open any more. */
 export interface DrainedNotice {
   type: 'drained'
@@ -129,4 +138,4 @@ export type FromWorker =
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
-export type FromMaster = Reply | DrainOrder
+export type FromMaster = Reply | DrainOrder | TicketsOrder

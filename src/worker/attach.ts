@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { hasInherited } from '../bootstrap/inherit.js'
 import { DRAIN_DEFAULT } from '../limits.js'
+import { watchTicketKeys } from '../runtime/node-tls.js'
 import type { DrainOrder } from '../wire/control.js'
 import { drain } from './drain.js'
 import { MasterLink } from './master-link.js'
@@ -8,6 +9,9 @@ import { MasterLink } from './master-link.js'
 /** The link is the process's (or thread's) own, even where two copies of this package are loaded. */
 const KEY = Symbol.for('handover.master-link')
 const global = globalThis as { [KEY]?: MasterLink }
+
+// Before the program can make a server: what it does about tickets of TLS is its own.
+if (hasInherited()) watchTicketKeys()
 
 /** The link to the master, made at the first call; null in a program that was started without one. */
 export function attachedMaster(): MasterLink | null {

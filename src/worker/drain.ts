@@ -2,7 +2,7 @@ import type net from 'node:net'
 import { closePort } from '../runtime/node-servers.js'
 import type { DrainOrder } from '../wire/control.js'
 import { drainHandled } from './drain-handlers.js'
-import { closeIdle, closeSilent } from './idle-connections.js'
+import { closeIdle, closeServer, closeSilent } from './idle-connections.js'
 import type { MasterLink } from './master-link.js'
 import { Movers } from './movers.js'
 
@@ -45,7 +45,7 @@ export function drain(link: MasterLink, { milliseconds, successor = false }: Dra
     if (handlesSigterm(threaded)) return endProcess(threaded)
     setTimeout(() => endProcess(threaded), NATURAL_END).unref()
   }, handled)
-  for (const server of others) server.close(() => {}) // a server closed twice says so to its callback only
+  for (const server of others) closeServer(server)
   movers.start(closePort) // `close` of an HTTP server would end the connections that are to move
 }
 

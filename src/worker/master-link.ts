@@ -7,6 +7,7 @@ import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
 import { HandOvers } from './hand-overs.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
+import { Tickets } from './tickets.js'
 
 /** What becomes of the worker when the master says so, or goes. */
 export interface MasterHandlers {
@@ -22,6 +23,7 @@ export class MasterLink implements PortOwner {
   readonly handOvers: HandOvers
   readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
+  readonly #tickets = new Tickets()
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
@@ -44,8 +46,9 @@ export class MasterLink implements PortOwner {
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors) => this.#deliver(port, descriptors),
       message: (message) => {
-        const order = message as DrainOrder
+        const order = message as FromMaster
         if (order.type === 'drain') handlers.drain(order)
+        else if (order.type === 'tickets') this.#tickets.update(order.keys)
       },
       closed: () => {
         this.handOvers.lost()
@@ -117,6 +120,7 @@ export class MasterLink implements PortOwner {
       this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
       this.#shut.delete(port)
     }
+    this.#tickets.add(handle.server, reply.ports[0] ?? 0)
     this.countReferences()
     return reply
   }
@@ -135,6 +139,7 @@ export class MasterLink implements PortOwner {
 
   /** The application closed a port. */
   shut(handle: PortHandle): void {
+    this.#tickets.remove(handle.server)
     for (const [port, handles] of this.#ports) {
       const left = handles.filter((other) => other !== handle)
       if (left.length === handles.length) continue
