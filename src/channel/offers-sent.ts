@@ -177,6 +177,8 @@ export class OffersSent {
   /** Gives the link what the window has room for; never more than one that the kernel does not take at once. */
   pump(): void {
     for (;;) {
+      // What is counted and not told yet keeps the link from being idle: an offer does not wait for its delay.
+      if (this.#waiting.length > 0 && this.#link?.idle === false) this.#link.flush()
       const offer = this.#waiting[0]
       const link = this.#link
       if (offer?.frames == null || link === null || !link.idle || !this.#hasRoom(offer)) return

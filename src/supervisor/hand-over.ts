@@ -10,7 +10,9 @@ import { CONTENTS, checkRoute, type HandOverContents, packing } from '../transpo
 import type { Transport } from '../transport/transport.js'
 import type { HandOverMessage } from '../wire/control.js'
 import type { PortRegistry } from './port-registry.js'
-import type { Relay } from './relay.js'
+import { Relay } from './relay.js'
+
+export type LiveConnection = net.Socket | Transport
 
 /** How a master hands a connection of its own to a worker. `as` or `port` says what it is served by. */
 export interface SupervisorHandOverOptions extends HandOverContents, SendOptions {
@@ -22,42 +24,48 @@ export interface SupervisorHandOverOptions extends HandOverContents, SendOptions
 
 const KNOWN = [...CONTENTS, 'port', 'to', 'timeout', 'signal', 'flushTimeout']
 
-/** What a hand-over of the master's needs of it. */
-export interface HandOverFrom {
+/** The connections that go from worker to worker, and from the master to them. */
+export class MasterHandOvers {
   readonly relay: Relay
-  readonly ports: PortRegistry
-  readonly dispatcher: Dispatcher
-  /** Connections that all workers together may have. */
-  readonly maxTotal: number
-}
+  readonly #ports: PortRegistry
+  readonly #dispatcher: Dispatcher
+  readonly #maxTotal: number
 
-/**
- * Hands a live connection of the master to a worker: to what it gave `onHandOver` as `as`, or to the server there that
- * listens on `port`. Takes the socket, as the workers' own `handOver` does: if it rejects it goes on here as before.
- * @throws {HandoverError} ERR_HANDOVER_REFUSED: no worker takes it; _NOT_MOVABLE: it cannot leave; _TIMED_OUT
- * @throws {TypeError | RangeError} a wrong argument; the signal's reason
- */
-export async function handOverFrom(
-  { relay, ports, dispatcher, maxTotal }: HandOverFrom,
-  socket: net.Socket | Transport,
-  options: SupervisorHandOverOptions,
-): Promise<void> {
-  checkOptions(options, KNOWN)
-  const { as, port, to, timeout, signal, flushTimeout = FLUSH_TIMEOUT } = options
-  wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
-  const pack = packing(socket, options)
-  if (as !== undefined && port !== undefined) throw new TypeError('port: only without `as`, which says who takes it')
-  const message: HandOverMessage = {
-    type: 'handOver',
-    ...(as === undefined ? { ports: portsOf(port, ports) } : { as }),
-    ...(to === undefined ? {} : { to: checkRoute(to) }),
+  /**
+   * @param maxTotal  connections that all workers together may have
+   * @param serves  whether connections may go to a place
+   */
+  constructor(ports: PortRegistry, dispatcher: Dispatcher, maxTotal: number, serves: (place: object) => boolean) {
+    this.relay = new Relay({ serves, portsOf: (place) => ports.portsOf([place]) })
+    this.#ports = ports
+    this.#dispatcher = dispatcher
+    this.#maxTotal = maxTotal
   }
-  if (signal?.aborted) throw reasonOf(signal)
-  if (relay.load + dispatcher.waiting >= maxTotal) {
-    throw new HandoverError('ERR_HANDOVER_REFUSED', 'the workers have as many connections as they may in all')
+
+  /**
+   * Hands a live connection of the master to a worker: to what it gave `onHandOver` as `as`, or to the server there that
+   * listens on `port`. Takes the socket, as the workers' own `handOver` does: if it rejects it goes on here as before.
+   * @throws {HandoverError} ERR_HANDOVER_REFUSED: no worker takes it; _NOT_MOVABLE: it cannot leave; _TIMED_OUT
+   * @throws {TypeError | RangeError} a wrong argument; the signal's reason
+   */
+  async give(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+    checkOptions(options, KNOWN)
+    const { as, port, to, timeout, signal, flushTimeout = FLUSH_TIMEOUT } = options
+    wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
+    const pack = packing(socket, options)
+    if (as !== undefined && port !== undefined) throw new TypeError('port: only without `as`, which says who takes it')
+    const message: HandOverMessage = {
+      type: 'handOver',
+      ...(as === undefined ? { ports: portsOf(port, this.#ports) } : { as }),
+      ...(to === undefined ? {} : { to: checkRoute(to) }),
+    }
+    if (signal?.aborted) throw reasonOf(signal)
+    if (this.relay.load + this.#dispatcher.waiting >= this.#maxTotal) {
+      throw new HandoverError('ERR_HANDOVER_REFUSED', 'the workers have as many connections as they may in all')
+    }
+    const stop = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) }
+    return this.relay.give(message, () => pack({ flushTimeout }), stop)
   }
-  const stop = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) }
-  return relay.give(message, () => pack({ flushTimeout }), stop)
 }
 
 function portsOf(port: unknown, registry: PortRegistry): readonly number[] {

@@ -1,17 +1,15 @@
 import { EventEmitter } from 'node:events'
-import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
-import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
-import { type HandOverFrom, handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
+import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
   type ReloadOptions,
   type SettledOptions,
@@ -20,7 +18,6 @@ import {
   settleReload,
 } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
-import { Relay } from './relay.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
@@ -42,7 +39,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #dispatcher: Dispatcher
   readonly #setbacks = new Setbacks((event) => this.emit('setback', event))
   readonly #options: SettledOptions
-  readonly #own: HandOverFrom
+  readonly #handOvers: MasterHandOvers
   readonly #refusals = new WeakMap<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
@@ -75,11 +72,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
-    const relay = new Relay({
-      serves: (slot) => this.#generations.serves(slot as Slot),
-      portsOf: (slot) => this.#ports.portsOf([slot]),
-    })
-    this.#own = { relay, ports: this.#ports, dispatcher: this.#dispatcher, maxTotal }
+    const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
+    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -140,9 +134,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return done
   }
 
-  /** Hands a live connection of this process to a worker. Takes the socket. @see handOverFrom */
-  handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
-    return handOverFrom(this.#own, socket, options)
+  /** Hands a live connection of this process to a worker. Takes the socket. @see MasterHandOvers.give */
+  handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+    return this.#handOvers.give(socket, options)
   }
 
   status(): SupervisorStatus {
@@ -169,7 +163,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       limit,
       drainTimeout: this.#options.drainTimeout,
-      relay: this.#own.relay,
+      relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#message(slot, target, message),

@@ -130,7 +130,10 @@ export class HandOvers {
     this.#early.push([offer, descriptors])
     if (this.#early.length > 1) return
     setImmediate(() => {
-      for (const [early, own] of this.#early.splice(0)) guarded(() => this.#offered(early, own))
+      for (const [early, own] of this.#early.splice(0)) {
+        closedWithThread.removeAll(own ?? NONE)
+        guarded(() => this.#offered(early, own))
+      }
     })
   }
 

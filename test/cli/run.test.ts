@@ -38,7 +38,7 @@ const usage: [rule: string, args: string[], message: RegExp][] = [
   [
     'an unknown policy',
     ['run', '--policy', 'fastest', fixture('ends.mjs')],
-    /least-connections or round-robin, or the path of a module, not "fastest"/,
+    /least-connections or round-robin or client-address, or the path of a module, not "fastest"/,
   ],
   ['a policy that is not there', ['run', '--policy', './none.mjs', fixture('ends.mjs')], /cannot be loaded/],
   [

@@ -305,7 +305,7 @@ test('output that is still here goes first; what is stopped meanwhile stays', as
     .handOver(socket, { as: 'lines', timeout: 50, flushTimeout: 200 })
     .catch((failed: HandoverError) => failed.code)
   assert.equal(late, 'ERR_HANDOVER_TIMED_OUT')
-  const given = app.supervisor.handOver(socket, { as: 'lines' })
+  const given = app.supervisor.handOver(socket, { as: 'lines', state: { lines: 0 } })
   client.socket.resume()
   await soon(given)
   client.say('y\nlast')
