@@ -51,22 +51,16 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
-  supervisor.on('setback', ({ setback, reason, peer, connections }) =>
-    seldom(`setback-${setback}`, setbackText(setback, reason, peer, connections), {
-      setback,
-      reason,
-      peer,
-      connections,
-    }),
-  )
+  supervisor.on('setback', (event) => printer.warn('setback', setbackText(event), event))
   supervisor.on('policyError', ({ error }) =>
     seldom('policy-error', `the policy threw; least-connections decides instead (${error})`),
   )
 }
 
-function setbackText(setback: string, reason: string, peer: string | null, connections: number): string {
-  const many = connections === 1 ? 'a connection' : `${connections} connections`
-  return `${many} ${setback === 'refused' ? 'turned away' : `not handed over as asked (${setback})`}: ${printable(reason)}${peer === null ? '' : `, last from ${peer}`}`
+function setbackText({ setback, reason, peer, connections }: SupervisorEvents['setback'][0]): string {
+  const what = connections === 1 ? 'a connection' : `${connections} connections`
+  const became = setback === 'refused' ? 'turned away' : `not handed over as asked (${setback})`
+  return `${what} ${became}: ${printable(reason)}${peer === null ? '' : `, last from ${peer}`}`
 }
 
 function ended(event: SupervisorEvents['ended'][0], refusal: string | undefined, printer: Printer): void {

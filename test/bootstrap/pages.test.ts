@@ -8,7 +8,7 @@ import { builtinKinds } from '../../src/transport/builtin-kinds.js'
 import { command } from '../support/command.js'
 import { root, scratch } from '../support/paths.js'
 
-const PAGES = ['channel', 'bootstrap', 'transport']
+const PAGES = ['channel', 'bootstrap', 'transport', 'handshake']
 const pageOf = (name: string): string => readFileSync(join(root, `docs/${name}.md`), 'utf8')
 
 for (const name of PAGES) {
