@@ -9,6 +9,7 @@ import { reasonOf } from '../sendmsg/abort.js'
 import { CONTENTS, checkRoute, type HandOverContents, packing } from '../transport/hand-over.js'
 import type { Transport } from '../transport/transport.js'
 import type { HandOverMessage } from '../wire/control.js'
+import { MasterTakes } from './master-takes.js'
 import type { PortRegistry } from './port-registry.js'
 import { Relay } from './relay.js'
 
@@ -27,6 +28,8 @@ const KNOWN = [...CONTENTS, 'port', 'to', 'timeout', 'signal', 'flushTimeout']
 /** The connections that go from worker to worker, and from the master to them. */
 export class MasterHandOvers {
   readonly relay: Relay
+  /** Connections that workers give back. */
+  readonly takes = new MasterTakes()
   readonly #ports: PortRegistry
   readonly #dispatcher: Dispatcher
   readonly #maxTotal: number
@@ -36,7 +39,11 @@ export class MasterHandOvers {
    * @param serves  whether connections may go to a place
    */
   constructor(ports: PortRegistry, dispatcher: Dispatcher, maxTotal: number, serves: (place: object) => boolean) {
-    this.relay = new Relay({ serves, portsOf: (place) => ports.portsOf([place]) })
+    this.relay = new Relay({
+      serves,
+      portsOf: (place) => ports.portsOf([place]),
+      take: (relayed) => this.takes.take(relayed),
+    })
     this.#ports = ports
     this.#dispatcher = dispatcher
     this.#maxTotal = maxTotal

@@ -12,6 +12,8 @@ export interface RelayOwner {
   serves(place: object): boolean
   /** The ports that this place listens on. */
   portsOf(place: object): readonly number[]
+  /** The master itself is to have it. */
+  take(relayed: Relayed): void
 }
 
 /**
@@ -100,6 +102,7 @@ export class Relay {
 
   #next(relayed: Relayed): void {
     if (relayed.withdrawn) return relayed.settle(Outcome.returned, 'as asked')
+    if (relayed.message.to?.master === true) return this.#owner.take(relayed)
     const end = this.#choose(relayed)
     if (end !== null) return end.offer(relayed)
     relayed.settle(Outcome.refused, relayed.why || nobody(relayed))

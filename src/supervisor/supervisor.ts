@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
@@ -137,6 +138,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /** Hands a live connection of this process to a worker. Takes the socket. @see MasterHandOvers.give */
   handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
     return this.#handOvers.give(socket, options)
+  }
+
+  /** Takes connections that workers hand to 'master' under this name. Gives the socket. @returns what ends it */
+  onHandOver<State = unknown>(as: string, taken: (socket: net.Socket, state: State) => void): () => void {
+    return this.#handOvers.takes.add(as, taken as (socket: net.Socket, state: unknown) => void)
   }
 
   status(): SupervisorStatus {

@@ -4,6 +4,7 @@ import type { Route } from '../handshake/verdict.js'
 import { checkRoute, type packing } from '../transport/hand-over.js'
 import { notMovable } from '../transport/movable.js'
 import type { Transport } from '../transport/transport.js'
+import type { HandOverMessage } from '../wire/control.js'
 import type { MasterLink } from './master-link.js'
 
 /** Offers a connection to the other workers. Settles as `handOver` does. */
@@ -11,13 +12,14 @@ export function give(
   link: MasterLink,
   socket: net.Socket | Transport,
   pack: ReturnType<typeof packing>,
-  { as, to, ...rest }: SendOptions & { as?: string; to?: Route } = {},
+  { as, to, ...rest }: SendOptions & { as?: string; to?: Route | 'master' } = {},
 ): Promise<void> {
   const { timeout, signal, flushTimeout } = rest
-  const message = {
-    type: 'handOver' as const,
+  if (to === 'master' && as === undefined) throw new TypeError('as: needed by the master, which serves no port')
+  const message: HandOverMessage = {
+    type: 'handOver',
     ...(as === undefined ? { ports: portsOf(link, socket) } : { as }),
-    ...(to === undefined ? {} : { to: checkRoute(to) }),
+    ...(to === undefined ? {} : { to: to === 'master' ? { master: true as const } : checkRoute(to) }),
   }
   return link.handOvers.give(message, pack, {
     ...(timeout === undefined ? {} : { timeout }),

@@ -10,8 +10,11 @@ import { withoutMaster } from './hand-overs.js'
 
 /** How a worker hands a connection to another. */
 export interface HandOverOptions extends HandOverContents, SendOptions {
-  /** Who is to have it: `group`, exactly that `worker`, or by `key`. Default: any other that takes it, by fewest connections. */
-  to?: Route
+  /**
+   * Who is to have it: `group`, exactly that `worker`, or by `key`; 'master': back to the master, which takes it by
+   * `Supervisor.onHandOver`. Default: any other worker that takes it, by fewest connections.
+   */
+  to?: Route | 'master'
 }
 
 const KNOWN = [...CONTENTS, 'to', 'timeout', 'signal', 'flushTimeout']
