@@ -1,15 +1,24 @@
-// The fuzzer of native/control.c (fuzz/control.c), for a bounded time: --seconds=30, or more. What it learns stays in
-// build/fuzz/corpus/, so that the next run starts from there; fuzz/corpus/control/ is what every run starts from.
+// The fuzzers, each for a bounded time: that of the parsers of first bytes (fuzz/handshake.mjs, 20 seconds at most; with
+// --seed=… the same inputs again), then that of native/control.c (fuzz/control.c): --seconds=30, or more. What the latter
+// learns stays in build/fuzz/corpus/, so that the next run starts from there; fuzz/corpus/control/ is what every run
+// starts from.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { run } from './run.mjs'
 
-const { values: options } = parseArgs({ options: { seconds: { type: 'string', default: '30' } } })
+const { values: options } = parseArgs({
+  options: { seconds: { type: 'string', default: '30' }, seed: { type: 'string' } },
+})
 if (!/^[1-9]\d*$/.test(options.seconds)) {
   console.error(`--seconds: a whole number from 1, not ${options.seconds}`)
   process.exit(1)
 }
+
+run(process.execPath, [
+  ...['fuzz/handshake.mjs', `--seconds=${Math.min(20, Number(options.seconds))}`],
+  ...(options.seed === undefined ? [] : [`--seed=${options.seed}`]),
+])
 
 const { stdout: version, error } = spawnSync('clang', ['-dumpversion'], { encoding: 'utf8' })
 if (error) {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { parseArgs } from 'node:util'
+import { run } from './run.mjs'
 
 const { values } = parseArgs({ options: { node: { type: 'string', multiple: true, default: [process.execPath] } } })
 const folder = 'test/fixtures/client-hellos'
@@ -195,7 +196,7 @@ function versionOf({ tool, versionOf: binary }) {
     tool,
     '--version',
   ]
-  return (spawnSync(file, [argument], { encoding: 'utf8' }).stdout ?? '').split(/[ (]/).slice(0, 2).join(' ')
+  return (spawnSync(file, [argument], { encoding: 'utf8' }).stdout ?? '').split(/[\s(]/).slice(0, 2).join(' ')
 }
 
 mkdirSync(folder, { recursive: true })
@@ -209,4 +210,5 @@ for (const [file, one] of Object.entries(cases)) {
   index.push({ file: `${file}.hex`, tool, toolVersion: versionOf(one), name, alpn, version, ech })
 }
 writeFileSync(join(folder, 'index.json'), `${JSON.stringify(index, null, 2)}\n`)
+run('npx', ['biome', 'format', '--write', join(folder, 'index.json')])
 rmSync(scratch, { recursive: true, force: true })

@@ -79,6 +79,21 @@ export const RELOAD_READY_DEFAULT = 60_000
 /** Milliseconds it then has to listen on every port that is served already, before those are taken for dropped. */
 export const RELOAD_PORTS_GRACE = 2_000
 
+/** Bytes of what keys for TLS session tickets are made of: a block of SHA-256's output; and of such a key, as Node has it. */
+export const TICKET_SECRET_BYTES = 32
+export const TICKET_KEY_BYTES = 48
+
+/** Ticket secrets that are accepted: the newest and the one before it, so that a ticket lives one rotation at least. */
+export const TICKET_SECRETS_KEPT = 2
+
+/**
+ * Milliseconds between new ticket secrets, unless asked otherwise: tickets can be opened for half a day at least, which is
+ * longer than Node's sessions last by default, and for a day at most (RFC 5077, 5.5). And the most: RFC 8446, 4.6.1
+ * has tickets end after seven days.
+ */
+export const TICKET_ROTATION_DEFAULT = 12 * 3_600_000
+export const TICKET_ROTATION_MAX = 7 * 24 * 3_600_000
+
 /** Milliseconds between SIGTERM, or the end of a drain, and SIGKILL. */
 export const KILL_AFTER = 5_000
 

@@ -58,9 +58,12 @@ export class OffersSent {
   #window: Window = WINDOW
   /** The peer does not answer: what ends the channel so that both sides agree. */
   readonly #cut: () => void
+  /** The peer passes offers on to others, who may have them when the peer is gone. */
+  readonly #passedOn: boolean
 
-  constructor(cut: () => void) {
+  constructor(cut: () => void, passedOn = false) {
     this.#cut = cut
+    this.#passedOn = passedOn
   }
 
   get count(): number {
@@ -237,10 +240,16 @@ export class OffersSent {
     this.#link?.tell(encodeWithdrawal(offer.number))
   }
 
-  /** The link is gone, after all it said was heard: what it has is not claimed. */
+  /**
+   * The link is gone, after all it said was heard: what it has is not claimed. Where it passes offers on nobody can tell,
+   * and one owner at most is what is kept: ours goes, in silence.
+   */
   lost(error: HandoverError): void {
     this.#link = null
-    for (const offer of [...this.#unanswered.values()]) this.#end(offer, offer.withdrawn ?? error)
+    for (const offer of [...this.#unanswered.values()]) {
+      const inDoubt = this.#passedOn && offer.sent
+      this.#end(offer, inDoubt ? error : (offer.withdrawn ?? error), inDoubt)
+    }
   }
 
   /** Nothing will ever be sent: what waits ends too, and whatever is offered later. */
@@ -249,8 +258,8 @@ export class OffersSent {
     for (const offer of this.#waiting.splice(0)) this.#end(offer, error)
   }
 
-  /** The one exit of an offer. */
-  #end(offer: Offer, error: unknown): void {
+  /** The one exit of an offer. @param gone  its things are not ours any more */
+  #end(offer: Offer, error: unknown, gone = error === null): void {
     if (offer.state === 'ended') return
     offer.state = 'ended'
     if (this.#unanswered.delete(offer.number)) {
@@ -262,7 +271,7 @@ export class OffersSent {
     }
     if (offer.grace !== null) clearTimeout(offer.grace)
     this.#drop(offer)
-    offer.packed?.settle(error === null)
+    offer.packed?.settle(gone)
     if (offer.releasing) offer.withdrawn = error
     else if (error === null) offer.claimed()
     else offer.failed(error)

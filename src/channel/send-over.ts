@@ -1,9 +1,10 @@
 import { checkOptions, wholeNumber } from '../arguments.js'
 import { FLUSH_TIMEOUT } from '../limits.js'
 import { reasonOf } from '../sendmsg/abort.js'
+import type { ReleaseOptions } from './kinds.js'
 import type { OffersSent } from './offers-sent.js'
 import { SEND_OPTIONS, type SendOptions } from './options.js'
-import { pack } from './packing.js'
+import { type Packed, pack } from './packing.js'
 import { onStop } from './stop.js'
 
 /**
@@ -17,9 +18,21 @@ export function sendOver(
   things: readonly unknown[],
   options: SendOptions,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     checkOptions(options, SEND_OPTIONS)
-    const { flushTimeout = FLUSH_TIMEOUT, signal } = options
+    resolve(sendPacked(sent, message, (release) => pack(things, release, own), options))
+  })
+}
+
+/** The same for whoever packs himself. Options have known names only. */
+export function sendPacked(
+  sent: OffersSent,
+  message: unknown,
+  packing: (options: ReleaseOptions) => Packed | Promise<Packed>,
+  { flushTimeout = FLUSH_TIMEOUT, ...options }: SendOptions,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { signal } = options
     wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
     if (signal?.aborted) throw reasonOf(signal)
     let stop = (): void => {}
@@ -35,7 +48,7 @@ export function sendOver(
     )
     try {
       stop = onStop(options, place.withdraw, () => "the peer's program did not take it")
-      place.fill(pack(things, { flushTimeout }, own), message)
+      place.fill(packing({ flushTimeout }), message)
     } catch (error) {
       place.failed(error)
     }

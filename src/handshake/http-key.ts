@@ -6,6 +6,8 @@ export type HttpKey = { cookie: string } | { header: string } | { query: string 
 
 export interface CompiledHttpKey {
   readonly of: KeyFunction<RequestHead> | null
+  /** Where there is no head, as with HTTP/2: what of it the address alone tells. */
+  readonly withoutHead: KeyFunction<unknown> | null
   /** The first line does not tell it. */
   readonly needsHead: boolean
 }
@@ -14,7 +16,8 @@ export interface CompiledHttpKey {
 export function httpKey(key: OneOrMore<HttpKey> | undefined): CompiledHttpKey {
   const of = keyFunction<RequestHead>(key, ownKey, '{ cookie }, { header }, { query }, ')
   const all: unknown[] = Array.isArray(key) ? key : [key]
-  return { of, needsHead: of !== null && all.some(needsHead) }
+  const withoutHead = keyFunction<unknown>(all.filter(isAddress), () => null, '')
+  return { of, withoutHead, needsHead: of !== null && all.some(needsHead) }
 }
 
 function ownKey(key: unknown): KeyFunction<RequestHead> | null {
@@ -29,6 +32,10 @@ function ownKey(key: unknown): KeyFunction<RequestHead> | null {
 
 function queryValue(query: string, name: string): string | undefined {
   return new URLSearchParams(query).get(name) ?? undefined
+}
+
+function isAddress(key: unknown): boolean {
+  return key === 'address' || (typeof key === 'object' && key !== null && 'address' in key)
 }
 
 function needsHead(key: unknown): boolean {

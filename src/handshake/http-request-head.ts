@@ -42,7 +42,8 @@ export function httpRequestHead(options: HttpRequestHeadOptions): Inspect {
     if ('not' in request) return refuse(request === headTooLong ? HEAD_TOO_LARGE : BAD_REQUEST, request.not)
     const seen = withHead(request.found)
     const to = table.find(seen) ?? otherwise ?? table.refusal(seen)
-    return seen.version === '2' && key.needsHead ? to : withKey(to, key.of, seen as RequestHead, connection)
+    if (seen.version === '2') return withKey(to, key.withoutHead, seen, connection)
+    return withKey(to, key.of, seen, connection)
   }
 }
 
@@ -91,5 +92,5 @@ class RouteTable {
 
 /** The longer path first, then the one with more conditions; equals stay as they are. */
 function bySpecificity(a: CompiledRoute, b: CompiledRoute): number {
-  return b.path.length - a.path.length || b.conditions.length - a.conditions.length
+  return (b.path?.length ?? -1) - (a.path?.length ?? -1) || b.conditions.length - a.conditions.length
 }

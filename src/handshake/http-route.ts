@@ -25,8 +25,8 @@ export interface HttpRoute {
 /** A route, checked, but for its host. */
 export interface CompiledRoute {
   readonly to: Route | Refusal
-  /** Segments' start, without a slash at the end; empty: any path. */
-  readonly path: string
+  /** The start of the path, without a slash at its end, so that `/` is empty; null: whatever the path. */
+  readonly path: string | null
   readonly conditions: readonly ((request: RequestHead | Http2Preface) => boolean)[]
   /** The first line does not tell whether it holds. */
   readonly needsHead: boolean
@@ -81,8 +81,8 @@ function named(option: string, value: unknown): { name: string; holds(actual: st
   return { name, holds: (actual) => actual !== undefined && (wanted === undefined || actual === wanted) }
 }
 
-function pathStart(option: string, path: unknown): string {
-  if (path === undefined) return ''
+function pathStart(option: string, path: unknown): string | null {
+  if (path === undefined) return null
   const normal = typeof path === 'string' && path.startsWith('/') && !/[?#\s]/.test(path) ? normalPath(path) : null
   if (normal === null) {
     throw new TypeError(`${option}: it starts with '/', and has no query, '.' or '..' segments, not ${shown(path)}`)
@@ -92,10 +92,11 @@ function pathStart(option: string, path: unknown): string {
 
 /** Whether all holds that the route says, but for its host. */
 export function holds({ path, conditions }: CompiledRoute, request: RequestHead | Http2Preface): boolean {
-  if (path !== '' && (request.version === '2' || !startsWith(request.path, path))) return false
+  if (path !== null && (request.version === '2' || !startsWith(request.path, path))) return false
   return conditions.every((condition) => condition(request))
 }
 
 function startsWith(path: string, start: string): boolean {
-  return path.startsWith(start) && (path.length === start.length || path[start.length] === '/')
+  if (!path.startsWith(start)) return false
+  return path[start.length] === '/' || (path === start && path !== '')
 }

@@ -16,7 +16,8 @@ export function comesFrom(option: string, list: unknown): (connection: Connectio
       `${option}: a list of addresses and networks, such as ['10.0.0.0/8', '::1', 'unix'], not ${given}`,
     )
   }
-  const known = new BlockList()
+  // Two, as one list finds IPv4 addresses in networks of IPv6 such as ::/0.
+  const known = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const [index, one] of list.entries()) if (one !== 'unix') add(known, `${option}[${index}]`, one)
   const unix = list.includes('unix')
   return ({ peer, local }) => {
@@ -24,23 +25,28 @@ export function comesFrom(option: string, list: unknown): (connection: Connectio
     const written = addressBytes(peer.address)
     if (written === null) return false
     const bytes = unmapped(written)
-    return known.check(addressText(bytes), bytes.length === 4 ? 'ipv4' : 'ipv6')
+    const family = familyOf(bytes)
+    return known[family].check(addressText(bytes), family)
   }
 }
 
-function add(known: BlockList, option: string, one: unknown): void {
+function add(known: Record<'ipv4' | 'ipv6', BlockList>, option: string, one: unknown): void {
   const [address = '', prefix, ...rest] = typeof one === 'string' ? one.split('/') : []
   const written = isIP(address) !== 0 && !address.includes('%') && rest.length === 0 ? addressBytes(address) : null
   const bits = prefix === undefined ? (written?.length ?? 0) * 8 : Number(prefix)
   if (
     written === null ||
-    !(bits <= written.length * 8) ||
-    (prefix !== undefined && String(bits) !== prefix) ||
-    bits < 0
+    !(Number.isInteger(bits) && bits >= 0 && bits <= written.length * 8) ||
+    (prefix !== undefined && String(bits) !== prefix)
   ) {
     throw new TypeError(`${option}: an address, a network such as 10.0.0.0/8, or unix, not ${shown(one)}`)
   }
   const bytes = bits >= 96 ? unmapped(written) : written
   const own = bits - 8 * (written.length - bytes.length)
-  known.addSubnet(addressText(bytes), own, bytes.length === 4 ? 'ipv4' : 'ipv6')
+  const family = familyOf(bytes)
+  known[family].addSubnet(addressText(bytes), own, family)
+}
+
+function familyOf(bytes: Uint8Array): 'ipv4' | 'ipv6' {
+  return bytes.length === 4 ? 'ipv4' : 'ipv6'
 }

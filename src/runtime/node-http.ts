@@ -5,6 +5,8 @@
  *   request is.
  * - Under the symbol 'http.server.connections' a server that listens has a native list of parsers: `all()`, and
  *   `active()`, which are those in the middle of a request, or before their first byte.
+ * - `close` of a server calls its `closeIdleConnections`, which from Node 26 on ends connections before their first byte too:
+ *   requests that are on their way are lost.
  * - The parser reads the handle by itself, without events of the stream: a socket whose handle does not read is as
  *   quiet for it as one whose client says nothing.
  */
@@ -55,6 +57,23 @@ export function idleConnections(server: net.Server): net.Socket[] {
   const sockets = list.all().flatMap(({ socket }) => socket ?? [])
   for (const socket of sockets) tracked.add(socket)
   return sockets.filter((socket) => httpState(socket, active) === 'idle')
+}
+
+/** Ends the connections that had a request and wait for another, as `closeIdleConnections` did up to Node 24. */
+export function endIdleConnections(server: net.Server): void {
+  for (const socket of idleConnections(server)) if (socket.bytesRead > 0 || socket.readableDidRead) socket.destroy()
+}
+
+/** Closes a server as `close` does, and leaves connections alone whose first request may be on its way. */
+export function closeHttpServer(server: net.Server): void {
+  const name = 'closeIdleConnections'
+  const theirs = Object.hasOwn(server, name) // then the program knows what it does
+  if (!theirs) Object.defineProperty(server, name, { value: () => endIdleConnections(server), configurable: true })
+  try {
+    server.close(() => {}) // a server closed twice says so to its callback only
+  } finally {
+    if (!theirs) Reflect.deleteProperty(server, name)
+  }
 }
 
 /** Ends the time limits of a server that has no connection any more; it would look after none for ever. */

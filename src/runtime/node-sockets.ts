@@ -53,6 +53,29 @@ export function handleName(socket: net.Socket): string {
   return inside(socket)._handle?.constructor.name ?? ''
 }
 
+/** Calls `closed` once, when the socket closes its descriptor, however that comes about. */
+export function onSocketClosed(socket: net.Socket, closed: () => void): void {
+  const handle = inside(socket)._handle
+  if (handle === null) return closed()
+  const { close, reset } = handle
+  let told = false
+  const tell = (): void => {
+    if (told) return
+    told = true
+    closed()
+  }
+  handle.close = function (this: Handle, callback) {
+    close.call(this, callback)
+    tell()
+  }
+  if (reset === undefined) return
+  handle.reset = function (this: Handle, callback) {
+    const error = reset.call(this, callback)
+    if (error === 0) tell()
+    return error
+  }
+}
+
 /** Bytes that the kernel has not taken yet. */
 export function unsentBytes(socket: net.Socket): number {
   return Math.max(socket.writableLength, inside(socket)._handle?.writeQueueSize ?? 0)

@@ -7,8 +7,8 @@ import type { Arrivals } from '../transport/arrivals.js'
 /**
  * A target at the other end of a channel: a worker process, a worker thread, a peer.
  *
- * Invariant: load = taken - returned - finished >= 0, and queued + unclaimed <= load. A target lives as long as its
- * channel: whoever replaces a dead worker has a new one, with counters from zero.
+ * Invariant: load = taken + reserved - returned - finished >= 0, and queued + unclaimed + reserved <= load. A target
+ * lives as long as its channel: whoever replaces a dead worker has a new one, with counters from zero.
  */
 export class ChannelTarget implements Target {
   readonly id: string
@@ -21,6 +21,8 @@ export class ChannelTarget implements Target {
   #taken = 0
   #returned = 0
   #finished = 0
+  /** Connections of other workers that are offered to it, and not claimed yet. */
+  #reserved = 0
   /** When the target last claimed, or was first owed a claim. */
   #progress = 0
   #restsUntil = 0
@@ -35,11 +37,28 @@ export class ChannelTarget implements Target {
   }
 
   get load(): number {
-    return this.#taken - this.#returned - this.#finished
+    return this.#taken + this.#reserved - this.#returned - this.#finished
   }
 
   get room(): number {
     return this.#usable ? Math.min(this.#limit - this.load, UNCLAIMED_MAX - this.#owed) : 0
+  }
+
+  /** How many connections it may be handed over. They are bounded by the channel's window, and it need not listen. */
+  get places(): number {
+    return this.#draining || this.#channel.closed ? 0 : this.#limit - this.load
+  }
+
+  /** Whether what it is given is taken at once, as far as is known: it is not stalled, and does not rest. */
+  get isPrompt(): boolean {
+    const owes = this.#owed + this.#reserved > 0
+    if (!owes && this.#restsUntil === 0) return true
+    const now = performance.now()
+    return now >= this.#restsUntil && !(owes && now - this.#progress > STALL_AFTER)
+  }
+
+  get isReady(): boolean {
+    return this.#ready
   }
 
   get capacity(): number {
@@ -47,11 +66,7 @@ export class ChannelTarget implements Target {
   }
 
   get #usable(): boolean {
-    if (!this.#ready || this.#draining || this.#channel.closed) return false
-    const owes = this.#owed > 0
-    if (!owes && this.#restsUntil === 0) return true
-    const now = performance.now()
-    return now >= this.#restsUntil && !(owes && now - this.#progress > STALL_AFTER)
+    return this.#ready && !this.#draining && !this.#channel.closed && this.isPrompt
   }
 
   get #owed(): number {
@@ -59,7 +74,7 @@ export class ChannelTarget implements Target {
   }
 
   take(arrivals: Arrivals, index: number, port: number): void {
-    if (this.#owed === 0) this.#progress = performance.now()
+    if (this.#owed + this.#reserved === 0) this.#progress = performance.now()
     this.#channel.take(arrivals.descriptor(index), port, arrivals.note(index))
     this.#taken += 1
   }
@@ -83,6 +98,26 @@ export class ChannelTarget implements Target {
     this.#onRoomier()
   }
 
+  /** It is to be offered a connection of another worker's, which counts from now on. */
+  reserve(): void {
+    if (this.#owed + this.#reserved === 0) this.#progress = performance.now()
+    this.#reserved += 1
+  }
+
+  /** It did not take one. */
+  release(): void {
+    this.#reserved -= 1
+    this.#progress = performance.now()
+    this.#onRoomier()
+  }
+
+  /** It has claimed one. */
+  handedOver(): void {
+    this.#reserved -= 1
+    this.#taken += 1
+    this.claimed()
+  }
+
   /** @param count  transports closed since the channel began */
   finished(count: number): void {
     this.#finished = Math.min(count, this.#taken - this.#returned)
@@ -99,7 +134,7 @@ export class ChannelTarget implements Target {
 
   status(): TargetStatus {
     const { queued, unclaimed } = this.#channel
-    const owed = queued + unclaimed
+    const owed = queued + unclaimed + this.#reserved
     return {
       id: this.id,
       group: this.group,
@@ -107,9 +142,9 @@ export class ChannelTarget implements Target {
       draining: this.#draining,
       stalled: owed > 0 && performance.now() - this.#progress > STALL_AFTER,
       queued,
-      unclaimed,
+      unclaimed: unclaimed + this.#reserved,
       open: this.load - owed,
-      total: this.#taken - this.#returned - owed,
+      total: this.#taken - this.#returned - queued - unclaimed,
       limit: this.#limit,
     }
   }

@@ -1,7 +1,7 @@
-import { wholeNumber } from '../arguments.js'
+import { checkOptions, wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
-import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT } from '../limits.js'
+import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
 import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
@@ -44,6 +44,11 @@ export interface SupervisorOptions {
   batchScheduling?: boolean
   /** Milliseconds that draining workers have for their open connections. Default 30,000. */
   drainTimeout?: number
+  /**
+   * Milliseconds between new keys for TLS session tickets, which all workers share; those before are accepted as long
+   * again. 0 or false: servers see to that themselves. Default twelve hours, at most seven days.
+   */
+  ticketRotation?: number | false
 }
 
 /** What may differ in the next generation of workers; what is left out stays as it is. */
@@ -72,9 +77,11 @@ export interface SettledOptions {
   threads: boolean
   batchScheduling: boolean
   drainTimeout: number
+  /** 0: none. */
+  ticketRotation: number
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
+const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'script',
   'args',
   'workers',
@@ -92,14 +99,15 @@ const KNOWN: ReadonlySet<string> = new Set<keyof SupervisorOptions>([
   'cwd',
   'batchScheduling',
   'drainTimeout',
-])
+  'ticketRotation',
+]
 
 const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
-const KNOWN_RELOAD: ReadonlySet<string> = new Set([...PROGRAM_CHANGES, 'milliseconds', 'drainTimeout'])
+const KNOWN_RELOAD: readonly (keyof ReloadOptions)[] = [...PROGRAM_CHANGES, 'milliseconds', 'drainTimeout']
 
 /** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
 export function settleOptions(options: SupervisorOptions): SettledOptions {
-  refuseUnknown(options, KNOWN)
+  checkOptions(options, KNOWN)
   const { workers, groups = {} } = options
   const program: Program = {
     script: mainScript(options),
@@ -123,6 +131,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,
     drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
+    ticketRotation: ticketRotation(options.ticketRotation),
   }
 }
 
@@ -136,7 +145,7 @@ export interface SettledReload {
 
 /** @throws {TypeError | RangeError} as `settleOptions` */
 export function settleReload(options: ReloadOptions, drainTimeout: number): SettledReload {
-  refuseUnknown(options, KNOWN_RELOAD)
+  checkOptions(options, KNOWN_RELOAD)
   if (options.script !== undefined) absoluteScript('script', options.script)
   const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
   return {
@@ -146,9 +155,8 @@ export function settleReload(options: ReloadOptions, drainTimeout: number): Sett
   }
 }
 
-function refuseUnknown(options: object, known: ReadonlySet<string>): void {
-  const unknown = Object.keys(options).find((name) => !known.has(name))
-  if (unknown !== undefined) throw new TypeError(`${unknown}: no such option; there are ${[...known].join(', ')}`)
+function ticketRotation(milliseconds: number | false = TICKET_ROTATION_DEFAULT): number {
+  return milliseconds === false ? 0 : wholeNumber('ticketRotation', milliseconds, 0, TICKET_ROTATION_MAX)
 }
 
 function mainScript({ script, workers = 0, groups = {} }: SupervisorOptions): string {

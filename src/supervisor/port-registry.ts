@@ -98,13 +98,23 @@ export class PortRegistry {
   }
 
   /**
-   * Opens a port that no worker asked for.
+   * Opens ports that no worker asked for, all or none. `opened` is told where each is.
    * @throws {SyscallError | RangeError | TypeError} as `ListeningPort.open`
    */
-  openOwn(options: ListenOptions): void {
+  openOwn(list: readonly ListenOptions[], opened: (address: SocketAddress | string) => void): void {
+    try {
+      for (const options of list) opened(this.#openOne(options).address)
+    } catch (error) {
+      this.clear()
+      throw error
+    }
+  }
+
+  #openOne(options: ListenOptions): ListeningPort {
     const port = ListeningPort.open({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
     const host = 'path' in options ? options.path : (options.host ?? '')
     this.#add({ key: `own:${this.#ids}`, host, port, own: true })
+    return port
   }
 
   #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
@@ -147,6 +157,14 @@ export class PortRegistry {
   /** A target gets no more connections; those it has still count for the limit in all. */
   detach(target: Target): void {
     for (const { id } of this.#entries.values()) this.#dispatcher.detach(target, id)
+  }
+
+  /** The ports that have this number, or this path. */
+  at(place: number | string): number[] {
+    const found = [...this.#entries.values()].filter(({ port: { address } }) =>
+      typeof address === 'string' ? address === place : address.port === place,
+    )
+    return found.map(({ id }) => id)
   }
 
   /** @throws {Error} the mode could not be changed */

@@ -8,6 +8,7 @@ import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
 import { type Place, programOf } from './places.js'
+import type { Relay } from './relay.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
 
 /** What a place for a worker needs of the supervisor. */
@@ -16,6 +17,8 @@ export interface SlotOwner {
   readonly limit: number
   /** Milliseconds a worker has for its open connections. */
   readonly drainTimeout: number
+  /** By which workers hand connections to one another. */
+  readonly relay: Relay
   started(slot: Slot): void
   message(slot: Slot, target: ChannelTarget, message: FromWorker): void
   line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
@@ -113,8 +116,12 @@ export class Slot {
     const { start, limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
+    const end = this.#owner.relay.end(this.number, this)
     const worker = start(this.#program, {
-      message: (message) => this.#owner.message(this, target, message as FromWorker),
+      ...end.handlers,
+      message: (message) => {
+        if (!end.hears(message as FromWorker)) this.#owner.message(this, target, message as FromWorker)
+      },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),
       returned: (returned) => {
@@ -124,12 +131,15 @@ export class Slot {
       closed: (error, returned) => {
         if (started === null) return // it could not be started, and was sent nothing
         this.#withoutChannel(started, error)
+        this.#owner.relay.leave(end)
         this.#owner.lostChannel(this, target, error, returned)
       },
     })
     target = new ChannelTarget(String(this.number), this.group, worker.channel, limit, () =>
       this.#owner.roomier(target),
     )
+    end.open(worker.channel, target)
+    this.#owner.relay.join(end)
     started = worker
     this.#worker = worker
     this.#target = target

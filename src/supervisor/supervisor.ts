@@ -1,14 +1,17 @@
 import { EventEmitter } from 'node:events'
+import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { EARLY_DEATHS_MAX, STALL_AFTER, STATUS_DELAY } from '../limits.js'
+import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { SocketAddress } from '../transport/address.js'
+import type { Transport } from '../transport/transport.js'
 import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
+import { type HandOverFrom, handOverFrom, type SupervisorHandOverOptions } from './hand-over.js'
 import {
   type ReloadOptions,
   type SettledOptions,
@@ -17,24 +20,15 @@ import {
   settleReload,
 } from './options.js'
 import { codeOf, PortRegistry } from './port-registry.js'
-import { type SetbackKind, Setbacks } from './setbacks.js'
-import type { Slot, SlotOwner, WorkerStatus } from './slot.js'
+import { Relay } from './relay.js'
+import { Setbacks } from './setbacks.js'
+import type { Slot, SlotOwner } from './slot.js'
+import { StallWatch } from './stalls.js'
+import type { SupervisorStatus } from './status.js'
+import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
-
-export interface SupervisorStatus {
-  workers: WorkerStatus[]
-  ports: (SocketAddress | string)[]
-  /** Connections ever given to a worker. */
-  dispatched: number
-  /** Connections that came back from a worker and wait for another. */
-  waiting: number
-  /** Connections whose clients have not said enough yet for where they go. */
-  undecided: number
-  /** Connections that did not get to a worker, or not where they asked for, since the start. */
-  setbacks: Readonly<Partial<Record<SetbackKind, number>>>
-}
 
 /**
  * Starts workers, opens the ports they ask for, hands them connections, and fills the place of those that die.
@@ -48,13 +42,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #dispatcher: Dispatcher
   readonly #setbacks = new Setbacks((event) => this.emit('setback', event))
   readonly #options: SettledOptions
+  readonly #own: HandOverFrom
   readonly #refusals = new WeakMap<Slot, SyscallError>()
   #earlyDeaths = 0
   #everReady = false
   #failed = false
-  /** Workers, by generation and place. */
-  #stalled = new Set<string>()
-  #watch: NodeJS.Timeout | null = null
+  readonly #stalls = new StallWatch(
+    () => this.status().workers,
+    (name, event) => this.emit(name, event),
+  )
+  /** Null: servers see to their tickets themselves. */
+  readonly #tickets: TicketSecrets | null
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #settleStart: { resolve(): void; reject(error: Error): void } | null = null
@@ -63,7 +61,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes } = this.#options
+    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes, ticketRotation } =
+      this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -75,6 +74,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
     this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
+    this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
+    const relay = new Relay({
+      serves: (slot) => this.#generations.serves(slot as Slot),
+      portsOf: (slot) => this.#ports.portsOf([slot]),
+    })
+    this.#own = { relay, ports: this.#ports, dispatcher: this.#dispatcher, maxTotal }
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -95,8 +100,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #start(): Promise<void> {
-    this.#openOwnPorts()
-    this.#watch = setInterval(() => this.#reportStalls(), STALL_AFTER).unref()
+    this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
+    this.#stalls.start()
+    this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
     })
@@ -118,18 +124,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.#generations.reload(settled)
   }
 
-  #openOwnPorts(): void {
-    try {
-      for (const options of this.#options.listen) {
-        this.#ports.openOwn(options)
-        this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
-      }
-    } catch (error) {
-      this.#ports.clear()
-      throw error
-    }
-  }
-
   /**
    * Accepts what waits, closes the ports, lets workers finish what they have, and settles when all are gone.
    * @param milliseconds  that workers have; default `drainTimeout`
@@ -146,6 +140,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return done
   }
 
+  /** Hands a live connection of this process to a worker. Takes the socket. @see handOverFrom */
+  handOver(socket: net.Socket | Transport, options: SupervisorHandOverOptions): Promise<void> {
+    return handOverFrom(this.#own, socket, options)
+  }
+
   status(): SupervisorStatus {
     return {
       workers: this.#generations.slots.map((slot) => slot.status()).filter((status) => status !== null),
@@ -158,7 +157,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #stop(milliseconds: number): Promise<void> {
-    if (this.#watch !== null) clearInterval(this.#watch)
+    this.#stalls.stop()
+    this.#tickets?.stop()
     this.#ports.retire()
     await this.#generations.stop(milliseconds)
     this.#ports.clear()
@@ -169,6 +169,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       limit,
       drainTimeout: this.#options.drainTimeout,
+      relay: this.#own.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#message(slot, target, message),
@@ -193,15 +194,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
   }
 
-  /** Tells of workers that stopped claiming, or claim again: nothing else would say so. */
-  #reportStalls(): void {
-    for (const { worker, generation, stalled, unclaimed } of this.status().workers) {
-      const which = `${generation}.${worker}`
-      if (stalled === this.#stalled.has(which)) continue
-      if (stalled) this.#stalled.add(which)
-      else this.#stalled.delete(which)
-      this.emit(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
-    }
+  #rotated(): void {
+    for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+  }
+
+  /** One that does not read, and for whom so much waits that no more may, learns the next ones. */
+  #tellTickets(slot: Slot): void {
+    try {
+      if (this.#tickets !== null) slot.tell(this.#tickets.order)
+    } catch {}
   }
 
   #message(slot: Slot, target: ChannelTarget, message: FromWorker): void {
@@ -249,6 +250,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     const first = slot.state === 'starting'
     slot.ready(target)
+    this.#tellTickets(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#refusals.delete(slot)
     this.#everReady = true

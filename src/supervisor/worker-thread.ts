@@ -50,6 +50,6 @@ export const startThread: StartWorker = (program, handlers) => {
     ended,
     // Ending a thread in the middle of a turn may leave descriptors open, and while it throws it aborts Node 20: first
     // its channel goes, whereupon it drains and ends by itself.
-    kill: (signal) => (signal === 'SIGKILL' ? void thread.terminate() : loan.channel.close()),
+    kill: (signal) => (signal === 'SIGKILL' ? void thread.terminate() : loan.channel.closeAgreed()),
   }
 }

@@ -18,6 +18,11 @@ export function assertHere(thing: object): void {
   if (out.has(thing)) throw notMovable('it is on its way already: wait until that is settled')
 }
 
+/** Whether it is not on its way. */
+export function isHere(thing: object): boolean {
+  return !out.has(thing)
+}
+
 export function notMovable(why: string): HandoverError {
   return new HandoverError('ERR_HANDOVER_NOT_MOVABLE', why)
 }

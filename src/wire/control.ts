@@ -71,6 +71,15 @@ export interface DrainOrder {
   successor?: boolean
 }
 
+/**
+ * Master → worker: what keys for TLS session tickets are made of, in base64, newest first; in place of those before. A
+ * worker's tickets are sealed with the first and opened with any.
+ */
+export interface TicketsOrder {
+  type: 'tickets'
+  keys: string[]
+}
+
 /** Worker → master: nothing is open any more. */
 export interface DrainedNotice {
   type: 'drained'
@@ -88,8 +97,51 @@ export interface ArrivalDetails {
   proxied?: unknown
 }
 
-export type FromWorker = ListenRequest | ChmodRequest | CloseNotice | ServeRequest | DrainedNotice | CutNotice
+/** Worker → master: the names of connections that it takes from others, all of them. */
+export interface TakesNotice {
+  type: 'takes'
+  names: readonly string[]
+}
+
+/**
+ * The message of an offer by which a worker hands a connection over. The master passes it on as it is. One thing goes with
+ * it, the connection, and behind it, where there is one, its state: a thing without descriptors whose bytes are JSON.
+ */
+export interface HandOverMessage {
+  type: 'handOver'
+  /** What the receiver takes it as. */
+  as?: string
+  /** Or: the master's numbers of ports, one of which the receiver is to serve it for. */
+  ports?: readonly number[]
+  /** Who is to have it. Default: any other worker. */
+  to?: { readonly group?: string; readonly worker?: string; readonly key?: string }
+}
+
+/** The kind of that second thing. */
+export const STATE_KIND = 'state'
+
+/** @returns null: it is none that this release understands */
+export function asHandOver(value: unknown): HandOverMessage | null {
+  const { type, as, ports, to = {} } = (value ?? {}) as Partial<HandOverMessage>
+  const named = as === undefined || typeof as === 'string'
+  const numbered = ports === undefined || (Array.isArray(ports) && ports.every((port) => Number.isInteger(port)))
+  const directed =
+    typeof to === 'object' &&
+    to !== null &&
+    [to.group, to.worker, to.key].every((one) => one === undefined || typeof one === 'string')
+  const shaped = type === 'handOver' && named && numbered && directed && (as === undefined) !== (ports === undefined)
+  return shaped ? (value as HandOverMessage) : null
+}
+
+export type FromWorker =
+  | ListenRequest
+  | ChmodRequest
+  | CloseNotice
+  | ServeRequest
+  | DrainedNotice
+  | CutNotice
+  | TakesNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
-export type FromMaster = Reply | DrainOrder
+export type FromMaster = Reply | DrainOrder | TicketsOrder

@@ -1,6 +1,8 @@
 import { isMainThread } from 'node:worker_threads'
 import { hasInherited } from '../bootstrap/inherit.js'
 import { DRAIN_DEFAULT } from '../limits.js'
+import { watchTicketKeys } from '../runtime/node-tls.js'
+import type { DrainOrder } from '../wire/control.js'
 import { drain } from './drain.js'
 import { MasterLink } from './master-link.js'
 
@@ -8,21 +10,24 @@ import { MasterLink } from './master-link.js'
 const KEY = Symbol.for('handover.master-link')
 const global = globalThis as { [KEY]?: MasterLink }
 
+// Before the program can make a server: what it does about tickets of TLS is its own.
+if (hasInherited()) watchTicketKeys()
+
 /** The link to the master, made at the first call; null in a program that was started without one. */
 export function attachedMaster(): MasterLink | null {
   const known = global[KEY]
   if (known !== undefined) return known
   if (!hasInherited()) return null
   let draining = false
-  const startDrain = (milliseconds: number): void => {
+  const startDrain = (order: DrainOrder): void => {
     if (draining) return
     draining = true
-    drain(link, milliseconds, !isMainThread)
+    drain(link, order, !isMainThread)
   }
   const link: MasterLink = new MasterLink({
     drain: startDrain,
     // Nobody sends connections any more: what is open is finished, as after an orderly stop.
-    orphaned: () => startDrain(DRAIN_DEFAULT),
+    orphaned: () => startDrain({ type: 'drain', milliseconds: DRAIN_DEFAULT }),
   })
   global[KEY] = link
   return link

@@ -1,5 +1,10 @@
-import { closeIdle, closeSilent } from './idle-connections.js'
+import type net from 'node:net'
+import { closePort } from '../runtime/node-servers.js'
+import type { DrainOrder } from '../wire/control.js'
+import { drainHandled } from './drain-handlers.js'
+import { closeIdle, closeServer, closeSilent } from './idle-connections.js'
 import type { MasterLink } from './master-link.js'
+import { Movers } from './movers.js'
 
 /** Milliseconds between looks for connections that have become idle since the server closed. */
 const IDLE_INTERVAL = 100
@@ -11,27 +16,42 @@ const NATURAL_END = 100
 /**
  * Closes every server, lets open requests finish, then ends the process as gently as it allows: by the
  * application's own SIGTERM handler if it has one, by itself when nothing else keeps it alive, else with code 0.
+ *
+ * With a successor, connections of HTTP that wait for a request go there; those that nobody takes end as they would.
  */
-export function drain(link: MasterLink, milliseconds: number, threaded: boolean): void {
+export function drain(link: MasterLink, { milliseconds, successor = false }: DrainOrder, threaded: boolean): void {
   const servers = link.handles.map((handle) => handle.server)
+  const movers = new Movers(link, successor ? servers.filter(hasMovable) : [])
+  const others = servers.filter((server) => !movers.has(server))
   const end = setTimeout(() => {
     link.cut()
     endProcess(threaded)
   }, milliseconds)
   end.unref()
-  const silent = setTimeout(() => servers.forEach(closeSilent), SILENT_GRACE)
+  const silent = setTimeout(() => {
+    movers.endSilent()
+    others.forEach(closeSilent)
+  }, SILENT_GRACE)
   silent.unref()
   const idle = setInterval(() => {
-    for (const server of servers) closeIdle(server)
+    movers.sweep()
+    others.forEach(closeIdle)
   }, IDLE_INTERVAL)
+  const handled = drainHandled({ successor, milliseconds })
   link.startDraining(() => {
     clearInterval(idle)
     clearTimeout(end)
     clearTimeout(silent)
     if (handlesSigterm(threaded)) return endProcess(threaded)
     setTimeout(() => endProcess(threaded), NATURAL_END).unref()
-  })
-  for (const server of servers) server.close(() => {}) // a server closed twice says so to its callback only
+  }, handled)
+  others.forEach(closeServer)
+  movers.start(closePort) // `close` of an HTTP server would end the connections that are to move
+}
+
+/** Whether a server's connections are HTTP without TLS, whose state is all in the kernel between two requests. */
+function hasMovable(server: net.Server): boolean {
+  return 'closeIdleConnections' in server && !('setSecureContext' in server)
 }
 
 function handlesSigterm(threaded: boolean): boolean {

@@ -1,4 +1,5 @@
 import type net from 'node:net'
+import { closeHttpServer, endIdleConnections } from '../runtime/node-http.js'
 import { silentSockets } from '../runtime/node-internals.js'
 
 /** What is used of an HTTP/2 session. */
@@ -31,9 +32,15 @@ export function closeSilent(server: net.Server): void {
   for (const socket of silentSockets(server)) socket.destroy()
 }
 
+/** Closes a server; connections that are open go on, but for those that had a request and wait for another. */
+export function closeServer(server: net.Server): void {
+  if ('closeIdleConnections' in server) closeHttpServer(server)
+  else server.close(() => {}) // a server closed twice says so to its callback only
+}
+
 /** Ends connections on which no request is under way; an HTTP/2 session as soon as its streams are done. */
 export function closeIdle(server: net.Server): void {
-  ;(server as { closeIdleConnections?: () => void }).closeIdleConnections?.()
+  if ('closeIdleConnections' in server) endIdleConnections(server)
   const open = sessions.get(server)
   for (const session of open ?? []) session.close()
   open?.clear()

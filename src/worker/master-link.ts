@@ -1,29 +1,37 @@
+import type net from 'node:net'
 import { inheritedLink } from '../bootstrap/inherit.js'
 import type { Link } from '../channel/link.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
+import { HandOvers } from './hand-overs.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
+import { Tickets } from './tickets.js'
 
 /** What becomes of the worker when the master says so, or goes. */
 export interface MasterHandlers {
-  /** Take nothing new, finish what is open within so many milliseconds. */
-  drain(milliseconds: number): void
+  /** Take nothing new, finish what is open. */
+  drain(order: DrainOrder): void
   /** The master is gone. */
   orphaned(): void
 }
 
 /** The worker's side of the channel to its master: asks for ports, takes connections, reports what becomes of them. */
 export class MasterLink implements PortOwner {
+  /** Connections to and from other workers. */
+  readonly handOvers: HandOvers
   readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
+  readonly #tickets = new Tickets()
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
   #asking = false
   /** How often the program has asked for any port, by host. */
   readonly #anyPorts = new Map<string, number>()
+  /** The ports each server ever listened on: its connections outlive them. */
+  readonly #portsOf = new WeakMap<net.Server, Set<number>>()
   #asked = 0
   #adopted = 0
   #finished = 0
@@ -32,16 +40,53 @@ export class MasterLink implements PortOwner {
 
   /** Takes the inheritedLink channel. @throws {HandoverError} as `inheritedLink` */
   constructor(handlers: MasterHandlers) {
+    this.handOvers = this.#handOvers()
     this.#channel = inheritedLink({
+      ...this.handOvers.handlers(() => this.#channel),
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
       message: (message) => {
-        const { type, milliseconds } = message as DrainOrder
-        if (type === 'drain') handlers.drain(milliseconds)
+        const order = message as FromMaster
+        if (order.type === 'drain') handlers.drain(order)
+        else if (order.type === 'tickets') this.#tickets.update(order.keys)
       },
-      closed: () => handlers.orphaned(),
+      closed: () => {
+        this.handOvers.lost()
+        handlers.orphaned()
+      },
     })
     this.#channel.referenced = false
+  }
+
+  #handOvers(): HandOvers {
+    const link = this
+    return new HandOvers({
+      get draining() {
+        return link.#draining
+      },
+      serverOf: (ports) => {
+        const handle = ports.map((port) => this.#portHandle(port)).find((one) => one !== undefined)
+        return handle && ((socket) => handle.join(socket))
+      },
+      adopted: () => {
+        this.#adopted += 1
+      },
+      finished: this.#finish,
+      takes: (names) => {
+        this.#tell({ type: 'takes', names })
+        this.countReferences()
+      },
+      given: () => this.countReferences(),
+      settled: () => {
+        this.countReferences()
+        this.#checkFinished()
+      },
+    })
+  }
+
+  /** The master's numbers of the ports that a server listens on, or did; none: it is no server of the master's ports. */
+  portsOf(server: net.Server): number[] {
+    return [...(this.#portsOf.get(server) ?? [])]
   }
 
   /** Connections adopted here that are not closed yet. */
@@ -66,10 +111,13 @@ export class MasterLink implements PortOwner {
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
     this.#channel.statusDelay = reply.statusDelay ?? 0
+    const known = this.#portsOf.get(handle.server)
+    this.#portsOf.set(handle.server, new Set([...(known ?? []), ...reply.ports]))
     for (const port of reply.ports) {
       this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
       this.#shut.delete(port)
     }
+    this.#tickets.add(handle.server, reply.ports[0] ?? 0)
     this.countReferences()
     return reply
   }
@@ -88,6 +136,7 @@ export class MasterLink implements PortOwner {
 
   /** The application closed a port. */
   shut(handle: PortHandle): void {
+    this.#tickets.remove(handle.server)
     for (const [port, handles] of this.#ports) {
       const left = handles.filter((other) => other !== handle)
       if (left.length === handles.length) continue
@@ -112,9 +161,14 @@ export class MasterLink implements PortOwner {
     if (this.#shut.size > SHUT_PORTS_MAX) this.#shut.delete(oldest as number)
   }
 
-  /** Listening keeps a process alive, unless the server is unref'ed: so does the channel, as long as any is not. */
+  /**
+   * Listening keeps a process alive, unless the server is unref'ed: so does the channel, as long as any is not. So does a
+   * connection on its way, and, in a program that never listened, that it takes others' connections.
+   */
   countReferences(): void {
-    this.#channel.referenced = this.handles.some((handle) => handle.isReferenced)
+    const { pending, names } = this.handOvers
+    const takesOnly = this.#asked === 0 && names.length > 0 && !this.#draining
+    this.#channel.referenced = pending > 0 || takesOnly || this.handles.some((handle) => handle.isReferenced)
   }
 
   /** Tells the master without waiting; nothing happens when it is gone. */
@@ -127,14 +181,19 @@ export class MasterLink implements PortOwner {
     if (this.open > 0) this.#tell({ type: 'cut', connections: this.open })
   }
 
-  /** From now on closed ports are not the application's wish, and `done` is called when nothing is open any more. */
-  startDraining(done: () => void): void {
+  /**
+   * From now on closed ports are not the application's wish, and `done` is called when nothing is open any more.
+   * @param first  what is waited for in any case
+   */
+  startDraining(done: () => void, first: Promise<void>): void {
     this.#draining = true
-    this.#allFinished = () => {
-      this.#tell({ type: 'drained' })
-      done()
-    }
-    this.#checkFinished()
+    void first.then(() => {
+      this.#allFinished = () => {
+        this.#tell({ type: 'drained' })
+        done()
+      }
+      this.#checkFinished()
+    })
   }
 
   #ask(request: FromWorker & { id: number }): Reply {
@@ -175,7 +234,7 @@ export class MasterLink implements PortOwner {
   }
 
   #checkFinished(): void {
-    if (this.open > 0 || this.#allFinished === null) return
+    if (this.open > 0 || this.handOvers.pending > 0 || this.#allFinished === null) return
     const done = this.#allFinished
     this.#allFinished = null
     setImmediate(done)

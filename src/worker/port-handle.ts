@@ -13,6 +13,7 @@ import {
   type ServerHandle,
   serverHandle,
 } from '../runtime/node-internals.js'
+import { serveConnection } from '../transport/http-connections.js'
 import { decodeProxied } from '../transport/proxied.js'
 import { showProxied } from '../transport/shown-ends.js'
 import type { ArrivalDetails, ListenReply } from '../wire/control.js'
@@ -117,6 +118,11 @@ export class PortHandle implements ServerBehaviour {
     this.#context.runInAsyncScope(() => {
       for (const [index, descriptor] of descriptors.entries()) this.#deliverOne(descriptor, details?.[index], finished)
     })
+  }
+
+  /** Takes a connection that another worker had, and makes the server's 'connection' event of it. */
+  join(socket: net.Socket): void {
+    this.#context.runInAsyncScope(() => serveConnection(this.server, socket))
   }
 
   #deliverOne(descriptor: number, details: unknown, finished: () => void): void {

@@ -188,6 +188,11 @@ test('a hello over its limits is none: of the message, of the bytes in all, of t
   assert.match(JSON.stringify(parse(records(padded(65_500)))), /more than 65536 bytes/)
   // Known from the message's own length, long before so much has come.
   assert.match(JSON.stringify(parse(Buffer.from('160301400001010000', 'hex'))), /more than 65536 bytes/)
+  // It would fit, but for the header of one more record.
+  const close = padded(65_530 - padded(0).length)
+  const records5 = records(close, 16_384, 16_384, 16_384, 16_364, 100)
+  assert.match(JSON.stringify(parse(records5)), /more than 65536 bytes/)
+  assert.match(JSON.stringify(parse(records5.subarray(0, CLIENT_HELLO_BYTES_MAX))), /more than 65536 bytes/)
   const message = helloMessage({ extensions: [extension(21, Buffer.alloc(2000))] })
   assert.match(JSON.stringify(parse(records(message, 1))), /more than 1024 records/)
   assert.ok('found' in parse(records(message, Math.ceil(message.length / CLIENT_HELLO_RECORDS_MAX))))

@@ -1,6 +1,7 @@
 /** What real clients said: read as they meant it, and as Node's own TLS reads it. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
 import { Duplex } from 'node:stream'
 import test, { type TestContext } from 'node:test'
@@ -10,6 +11,7 @@ import { parseClientHello } from '../../src/handshake/client-hello.js'
 import { CLIENT_HELLO_BYTES_MAX } from '../../src/limits.js'
 import { messageIn, recordedHellos, records } from '../support/client-hellos.js'
 import { cuts, lawful } from '../support/first-bytes.js'
+import { certificate } from '../support/programs.js'
 
 const hellos = recordedHellos()
 
@@ -51,7 +53,10 @@ async function nodeServer(
   t: TestContext,
 ): Promise<(bytes: Buffer) => Promise<{ name: string | null; alpn: string[] }>> {
   let seen: { name: string | null; alpn: string[] } = { name: null, alpn: [] }
+  const { keyFile, cert } = certificate(t)
   const server = tls.createServer({
+    key: readFileSync(keyFile),
+    cert,
     minVersion: 'TLSv1',
     ciphers: 'ALL:@SECLEVEL=0',
     SNICallback: (name, answer) => {
@@ -95,7 +100,7 @@ function produced(servername: string, alpn: string[]): Promise<Buffer> {
       read() {},
       write(chunk: Buffer) {
         resolve(chunk)
-        client.destroy()
+        setImmediate(() => client.destroy())
       },
     })
     const client = tls.connect({ socket: wire, ...(servername === '' ? {} : { servername }), ALPNProtocols: alpn })

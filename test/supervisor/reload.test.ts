@@ -359,3 +359,23 @@ test('there is nothing to reload before a start; during one, the reload waits fo
   assert.deepEqual(await supervisor.reload(), { generation: 2 })
   await started
 })
+
+test('a policy sees each place once, in the new generation as in the old', async (t) => {
+  const seen = new Set<string>()
+  const app = await supervise(t, {
+    script: program(t, APP),
+    workers: 3,
+    policy: (_connection, targets) => {
+      seen.add(targets.map(({ id }) => id).join(' '))
+      return '2'
+    },
+  })
+  assert.equal(await answer(app), '1 2')
+  await hanging(t, app.port)
+  const reloaded = app.supervisor.reload({ drainTimeout: 200 })
+  await once(app.supervisor, 'switched')
+  assert.equal(await answer(app), '2 2')
+  await reloaded
+  assert.equal(await answer(app), '2 2')
+  for (const ids of seen) assert.deepEqual(ids.split(' ').sort(), ['1', '2', '3'])
+})

@@ -47,7 +47,7 @@ export function lawful<Result>(
   return whole
 }
 
-/** The same of an inspector. */
+/** The same of an inspector, whose verdicts may come sooner than what was asked for. */
 export function lawfulVerdict(
   inspect: Inspect,
   stream: Buffer,
@@ -55,10 +55,16 @@ export function lawfulVerdict(
   connection = inspected(),
   at = cuts(stream.length),
 ): Verdict {
-  const verdict = lawful((bytes) => asParsed(inspect(bytes, connection)), stream, most, at)
-  return 'found' in verdict ? (verdict.found as Verdict) : (verdict as Verdict)
-}
-
-function asParsed(verdict: Verdict): Parsed<Verdict> {
-  return verdict.more === undefined ? { found: verdict } : { more: verdict.more }
+  let last: Verdict | undefined
+  const parsed = lawful(
+    (bytes): Parsed<Verdict> => {
+      const verdict = inspect(bytes, connection)
+      last ??= verdict // of the whole stream, which is asked about first
+      return verdict.more !== undefined ? { more: verdict.more } : { not: JSON.stringify(verdict) }
+    },
+    stream,
+    most,
+    at,
+  )
+  return 'more' in parsed ? parsed : (last as Verdict)
 }

@@ -5,10 +5,11 @@ import http2 from 'node:http2'
 import type net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import tls from 'node:tls'
 import WebSocket from 'ws'
 import { connect, get } from '../support/client.js'
 import { fixture, scratch } from '../support/paths.js'
-import { closed, heard, next, program } from '../support/programs.js'
+import { certificate, closed, heard, next, program } from '../support/programs.js'
 import { type Supervised, supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -301,3 +302,40 @@ test('servers on a path drain like others, and their file is gone as soon as nob
   assert.ok(received.endsWith('0\r\n\r\n'))
   await soon('stop settles', stopped)
 })
+
+for (const kind of ['http', 'https']) {
+  test(`the first request of a connection that was there before the drain is answered (${kind})`, async (t) => {
+    const { keyFile, certFile } = certificate(t)
+    const script = program(
+      t,
+      `import { readFileSync } from 'node:fs'
+      import { createServer } from 'node:${kind}'
+      const options = { key: readFileSync(process.env.KEY), cert: readFileSync(process.env.CERT) }
+      const server = createServer(options, (request, response) => response.end('answered'))
+      const { close } = server
+      server.close = (...rest) => {
+        close.apply(server, rest)
+        say('closes')
+      }
+      server.on('${kind === 'https' ? 'secureConnection' : 'connection'}', () => say('connected'))
+      server.listen(0, '127.0.0.1')`,
+    )
+    const env = { ...process.env, KEY: keyFile, CERT: certFile }
+    const app = await supervise(t, { script, env, drainTimeout: PATIENT })
+    const where = { port: app.port, host: '127.0.0.1', rejectUnauthorized: false }
+    const socket = kind === 'https' ? tls.connect(where) : await connect(where)
+    const gone = closed(socket)
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+    await heard(app, 'connected')
+    const stopped = app.supervisor.stop()
+    await heard(app, 'closes')
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await soon('the connection ends', gone)
+    assert.match(text, /answered$|answered\r\n/)
+    await soon('it is stopped', stopped)
+    assert.deepEqual(ends(app), [GOOD_END])
+  })
+}

@@ -1,0 +1,70 @@
+import type net from 'node:net'
+import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import type { SendOptions } from '../channel/options.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
+import { HandoverError } from '../errors.js'
+import type { Route } from '../handshake/verdict.js'
+import { FLUSH_TIMEOUT } from '../limits.js'
+import { reasonOf } from '../sendmsg/abort.js'
+import { CONTENTS, checkRoute, type HandOverContents, packing } from '../transport/hand-over.js'
+import type { Transport } from '../transport/transport.js'
+import type { HandOverMessage } from '../wire/control.js'
+import type { PortRegistry } from './port-registry.js'
+import type { Relay } from './relay.js'
+
+/** How a master hands a connection of its own to a worker. `as` or `port` says what it is served by. */
+export interface SupervisorHandOverOptions extends HandOverContents, SendOptions {
+  /** The number of a port, or the path, that workers listen on: it is served there as if it had come to that. */
+  port?: number | string
+  /** Who is to have it: `group`, exactly that `worker`, or by `key`. Default: any that takes it, by fewest connections. */
+  to?: Route
+}
+
+const KNOWN = [...CONTENTS, 'port', 'to', 'timeout', 'signal', 'flushTimeout']
+
+/** What a hand-over of the master's needs of it. */
+export interface HandOverFrom {
+  readonly relay: Relay
+  readonly ports: PortRegistry
+  readonly dispatcher: Dispatcher
+  /** Connections that all workers together may have. */
+  readonly maxTotal: number
+}
+
+/**
+ * Hands a live connection of the master to a worker: to what it gave `onHandOver` as `as`, or to the server there that
+ * listens on `port`. Takes the socket, as the workers' own `handOver` does: if it rejects it goes on here as before.
+ * @throws {HandoverError} ERR_HANDOVER_REFUSED: no worker takes it; _NOT_MOVABLE: it cannot leave; _TIMED_OUT
+ * @throws {TypeError | RangeError} a wrong argument; the signal's reason
+ */
+export async function handOverFrom(
+  { relay, ports, dispatcher, maxTotal }: HandOverFrom,
+  socket: net.Socket | Transport,
+  options: SupervisorHandOverOptions,
+): Promise<void> {
+  checkOptions(options, KNOWN)
+  const { as, port, to, timeout, signal, flushTimeout = FLUSH_TIMEOUT } = options
+  wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
+  const pack = packing(socket, options)
+  if (as !== undefined && port !== undefined) throw new TypeError('port: only without `as`, which says who takes it')
+  const message: HandOverMessage = {
+    type: 'handOver',
+    ...(as === undefined ? { ports: portsOf(port, ports) } : { as }),
+    ...(to === undefined ? {} : { to: checkRoute(to) }),
+  }
+  if (signal?.aborted) throw reasonOf(signal)
+  if (relay.load + dispatcher.waiting >= maxTotal) {
+    throw new HandoverError('ERR_HANDOVER_REFUSED', 'the workers have as many connections as they may in all')
+  }
+  const stop = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) }
+  return relay.give(message, () => pack({ flushTimeout }), stop)
+}
+
+function portsOf(port: unknown, registry: PortRegistry): readonly number[] {
+  if (typeof port !== 'number' && typeof port !== 'string') {
+    throw new TypeError(`port: a number or a path, where there is no \`as\`, not ${shown(port)}`)
+  }
+  const ports = registry.at(port)
+  if (ports.length > 0) return ports
+  throw new HandoverError('ERR_HANDOVER_REFUSED', `no worker listens on ${port}`)
+}

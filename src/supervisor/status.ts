@@ -1,0 +1,16 @@
+import type { SocketAddress } from '../transport/address.js'
+import type { SetbackKind } from './setbacks.js'
+import type { WorkerStatus } from './slot.js'
+
+export interface SupervisorStatus {
+  workers: WorkerStatus[]
+  ports: (SocketAddress | string)[]
+  /** Connections ever given to a worker. */
+  dispatched: number
+  /** Connections that came back from a worker and wait for another. */
+  waiting: number
+  /** Connections whose clients have not said enough yet for where they go. */
+  undecided: number
+  /** Connections that did not get to a worker, or not where they asked for, since the start. */
+  setbacks: Readonly<Partial<Record<SetbackKind, number>>>
+}
