@@ -27,6 +27,8 @@ export class HeldDescriptors {
   #tags = new Uint32Array(256)
   /** By sequence number. */
   readonly #notes = new Map<number, Note>()
+  /** How many of the notes have details. */
+  #detailed = 0
   settled = 0
   sent = 0
   taken = 0
@@ -50,13 +52,16 @@ export class HeldDescriptors {
     const at = this.taken & (this.#descriptors.length - 1)
     this.#descriptors[at] = descriptor
     this.#tags[at] = tag
-    if (note !== undefined) this.#notes.set(this.taken, note)
+    if (note !== undefined) {
+      this.#notes.set(this.taken, note)
+      if (note.details !== undefined) this.#detailed += 1
+    }
     this.taken += 1
   }
 
   /** What the peer is to be told of the next `count`, null where that is nothing; null if nothing of any. */
   details(count: number): string[] | null {
-    if (this.#notes.size === 0) return null
+    if (this.#detailed === 0) return null
     let any = false
     const details = Array.from({ length: count }, (_, i) => {
       const said = this.#notes.get(this.sent + i)?.details
@@ -114,9 +119,10 @@ export class HeldDescriptors {
   /** Notes were added in the order of their sequence numbers, and lie in the map in that order. */
   #forgetNotes(upTo: number): void {
     if (this.#notes.size === 0) return
-    for (const sequence of this.#notes.keys()) {
+    for (const [sequence, { details }] of this.#notes) {
       if (sequence >= upTo) return
       this.#notes.delete(sequence)
+      if (details !== undefined) this.#detailed -= 1
     }
   }
 

@@ -84,8 +84,8 @@ function endOfToken(bytes: Buffer, start: number): number {
 
 export function isTokenCharacter(code: number): boolean {
   const letter = code | 0x20
-  if ((letter >= 0x61 && letter <= 0x7a) || (code >= 0x30 && code <= 0x39)) return true
-  return code > 0x20 && code < 0x7f && "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code))
+  if ((letter >= 0x61 && letter <= 0x7a) || code === 0x2d || (code >= 0x30 && code <= 0x39)) return true
+  return code > 0x20 && code < 0x7f && "!#$%&'*+.^_`|~".includes(String.fromCharCode(code))
 }
 
 function readLine(text: string, methodEnd: number, end: number): Parsed<RequestLine> {
@@ -101,7 +101,8 @@ function readLine(text: string, methodEnd: number, end: number): Parsed<RequestL
   }
   const parts = readTarget(method, target)
   if (parts === null) return { not: 'an ambiguous request target' }
-  return { found: { version: version === 'HTTP/1.1' ? '1.1' : '1.0', method, target, ...parts, end } }
+  const { path, query, authority } = parts
+  return { found: { version: version === 'HTTP/1.1' ? '1.1' : '1.0', method, target, path, query, authority, end } }
 }
 
 type Parts = Pick<RequestLine, 'path' | 'query' | 'authority'>
