@@ -67,10 +67,10 @@ async function measureAll(scratch) {
       const measured = await measureConnections(short, 'https', how)
       parts.tls = { measured, ratios: ratiosOf(measured) }
     }
-    if (only.includes('downloads')) parts.downloads = { measured: await measureDownloads(long, how) }
+    if (only.includes('downloads')) parts.downloads = await measureDownloads(long, how)
     await stopAll()
   }
-  if (only.includes('hostile')) parts.hostile = { measured: await measureHostile(await underAttack(), how) }
+  if (only.includes('hostile')) parts.hostile = await measureHostile(await underAttack(), how)
   return parts
 }
 
@@ -91,11 +91,11 @@ function report({ http, tls, downloads, hostile }) {
   }
   if (downloads !== undefined) {
     title(`Downloads over TLS, routed by name: ${rounds} rounds`)
-    console.log(downloadsText(downloads.measured, mebibytes))
+    console.log(downloadsText(downloads, mebibytes))
   }
   if (hostile !== undefined) {
     title(`Ordinary requests among hostile clients: ${times}`)
-    console.log(hostileText(hostile.measured))
+    console.log(hostileText(hostile))
   }
 }
 
@@ -118,7 +118,10 @@ async function main() {
   const { rounds, seconds, mebibytes } = how
   const json = { machine, rounds, seconds, mebibytes, ...parts }
   writeFileSync(`${root}build/bench-handshake.json`, `${JSON.stringify(json, null, 2)}\n`)
-  const all = Object.values(parts).flatMap(({ measured }) => Object.values(measured).flat())
+  const all = Object.values(parts).flatMap(({ measured, watched = {} }) => [
+    ...Object.values(measured).flat(),
+    ...Object.values(watched),
+  ])
   const errors = all.reduce((sum, one) => sum + one.errors, 0)
   if (errors > 0) throw new Error(`${errors} requests failed: the figures do not count`)
 }

@@ -1,5 +1,6 @@
 /** Long downloads over TLS, chosen by name: how fast, and what the process in front has to do with them. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { promisify } from 'node:util'
 import { cpuOf, sleepsOf } from '../cpu.mjs'
 import { cell, rotated, spread, table } from '../table.mjs'
@@ -7,20 +8,23 @@ import { NAMES } from './fronts.mjs'
 
 const MEBIBYTE = 1024 * 1024
 const GIBIBYTE = 1024 * MEBIBYTE
-const SAMPLE_EVERY = 10
-/** Milliseconds from the start and before the end that are not counted as in between: handing over, and closing. */
-const EDGE = 100
 /** At once, which share the bytes of one. */
 export const MANY = 8
+/** Milliseconds that a front is watched for, idle or while a download runs, and those before it that do not count. */
+const WATCHED = 4000
+const SETTLING = 1000
 
-/** @returns how many bytes came, in how many seconds from the start of the connection */
-async function download({ ports }, index, bytes, signal) {
+/** What curl is to be called with. */
+function request({ ports }, index, bytes) {
   const at = index % NAMES.length
   const there = ['--resolve', `${NAMES[at]}:${ports[at]}:127.0.0.1`]
-  const args = ['-sS', '--insecure', '--http1.1', ...there, '-o', '/dev/null', '-w', '%{size_download} %{time_total}']
-  const { stdout } = await promisify(execFile)('curl', [...args, `https://${NAMES[at]}:${ports[at]}/bytes/${bytes}`], {
-    signal,
-  })
+  const url = `https://${NAMES[at]}:${ports[at]}/bytes/${bytes}`
+  return ['-sS', '--insecure', '--http1.1', ...there, '-o', '/dev/null', '-w', '%{size_download} %{time_total}', url]
+}
+
+/** @returns how many bytes came, in how many seconds from the start of the connection */
+async function download(contender, index, bytes, signal) {
+  const { stdout } = await promisify(execFile)('curl', request(contender, index, bytes), { signal })
   const [size, seconds] = stdout.split(' ').map(Number)
   return { size, seconds }
 }
@@ -35,10 +39,7 @@ function used(pids) {
 async function measure(contender, count, bytes, signal) {
   const { front, workers } = contender
   const each = Math.floor(bytes / count)
-  const before = used(front)
-  const workersBefore = used(workers)
-  const samples = []
-  const sampling = setInterval(() => samples.push(used(front)), SAMPLE_EVERY)
+  const [frontBefore, workersBefore] = [used(front), used(workers)]
   let failed = 0
   const downloads = Array.from({ length: count }, (_, index) =>
     download(contender, index, each, signal).catch((error) => {
@@ -48,28 +49,39 @@ async function measure(contender, count, bytes, signal) {
     }),
   )
   const results = await Promise.all(downloads)
-  clearInterval(sampling)
-  const after = used(front)
   const size = results.reduce((sum, one) => sum + one.size, 0)
-  const perGibibyte = (cpu) => (cpu / size) * GIBIBYTE
+  const perGibibyte = (pids, before) => ((used(pids).cpu - before.cpu) / size) * GIBIBYTE
   return {
     rate: size / MEBIBYTE / Math.max(...results.map(({ seconds }) => seconds)),
-    frontCpu: perGibibyte(after.cpu - before.cpu),
-    workersCpu: perGibibyte(used(workers).cpu - workersBefore.cpu),
-    between: inBetween(samples, before.at + EDGE, after.at - EDGE),
+    frontCpu: perGibibyte(front, frontBefore),
+    workersCpu: perGibibyte(workers, workersBefore),
     errors: failed + (size === each * count ? 0 : 1),
   }
 }
 
-/** What the front did while all connections were running; null if that was too short to tell. */
-function inBetween(samples, from, to) {
-  const inside = samples.filter(({ at }) => at >= from && at <= to)
-  if (inside.length < 2) return null
-  const [first, last] = [inside[0], inside[inside.length - 1]]
-  return { milliseconds: last.at - first.at, cpu: last.cpu - first.cpu, sleeps: last.sleeps - first.sleeps }
+/** What processes use in a second from now on, once what was before is over. */
+async function perSecond(pids) {
+  await new Promise((resolve) => setTimeout(resolve, SETTLING))
+  const before = used(pids)
+  await new Promise((resolve) => setTimeout(resolve, WATCHED))
+  const after = used(pids)
+  const seconds = (after.at - before.at) / 1000
+  return { cpu: (after.cpu - before.cpu) / seconds, sleeps: (after.sleeps - before.sleeps) / seconds }
 }
 
-/** @returns per name: one entry a round, `{ one, many }` */
+/** The front with nobody connected, and in the midst of a download: what it does of its own is in both. */
+async function watch(contender) {
+  const idle = await perSecond(contender.front)
+  const curl = spawn('curl', request(contender, 0, 1024 * GIBIBYTE), { stdio: ['ignore', 'ignore', 'inherit'] })
+  const ended = once(curl, 'exit')
+  const running = await perSecond(contender.front)
+  const errors = curl.exitCode === null ? 0 : 1
+  curl.kill()
+  await ended
+  return { idle, running, errors }
+}
+
+/** @returns per name one entry a round, `{ one, many, errors }`; and what was watched, per name */
 export async function measureDownloads(contenders, { rounds, mebibytes, signal }) {
   const measured = Object.fromEntries(contenders.map(({ name }) => [name, []]))
   const bytes = mebibytes * MEBIBYTE
@@ -82,36 +94,35 @@ export async function measureDownloads(contenders, { rounds, mebibytes, signal }
       console.error(`downloads, round ${round + 1}: ${contender.name}: ${Math.round(one.rate)} MiB/s`)
     }
   }
-  return measured
+  const watched = {}
+  for (const contender of contenders.filter(({ front }) => front.length > 0)) {
+    signal.throwIfAborted()
+    watched[contender.name] = await watch(contender)
+    console.error(`downloads: ${contender.name}: ${Math.round(watched[contender.name].running.cpu)} µs/s in front`)
+  }
+  return { measured, watched }
 }
 
-export function downloadsText(measured, mebibytes) {
+export function downloadsText({ measured, watched }, mebibytes) {
   const kinds = { one: 'one', many: `${MANY} at once` }
-  return Object.entries(kinds)
-    .map(([kind, title]) => {
-      const rows = Object.entries(measured).map(([name, list]) =>
-        row(
-          name,
-          list.map((one) => one[kind]),
-        ),
-      )
-      const head = ['MiB/s', 'front CPU ms/GiB', 'workers CPU ms/GiB', 'front in between: CPU µs', 'wake-ups', 'of ms']
-      return `### ${mebibytes} MiB, ${title}\n\n${table(['', ...head], rows)}\n`
+  const head = ['', 'MiB/s', 'front CPU ms/GiB', 'workers CPU ms/GiB']
+  const parts = Object.entries(kinds).map(([kind, title]) => {
+    const rows = Object.entries(measured).map(([name, list]) => {
+      const of = (value, digits) => cell(spread(list.map((one) => value(one[kind]))), digits)
+      const cpu = [of((one) => one.frontCpu / 1000, 2), of((one) => one.workersCpu / 1000)]
+      return [name, of(({ rate }) => rate), ...cpu]
     })
-    .join('\n')
+    return `### ${mebibytes} MiB, ${title}\n\n${table(head, rows)}\n`
+  })
+  return `${parts.join('\n')}\n${watchedText(watched)}`
 }
 
-function row(name, list) {
-  const of = (value, digits) => cell(spread(list.map(value)), digits)
-  const known = list.filter(({ between }) => between !== null).map(({ between }) => between)
-  const between = ['cpu', 'sleeps', 'milliseconds'].map((key) =>
-    known.length === 0 ? 'too short' : cell(spread(known.map((one) => one[key]))),
-  )
-  return [
+function watchedText(watched) {
+  const number = (value) => value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 })
+  const rows = Object.entries(watched).map(([name, { idle, running }]) => [
     name,
-    of(({ rate }) => rate),
-    of((one) => one.frontCpu / 1000, 2),
-    of((one) => one.workersCpu / 1000),
-    ...between,
-  ]
+    ...[idle.cpu, idle.sleeps, running.cpu, running.sleeps].map(number),
+  ])
+  const head = ['front', 'idle: CPU µs/s', 'wake-ups/s', 'download: CPU µs/s', 'wake-ups/s']
+  return `### In the midst of a download, for ${WATCHED / 1000} s\n\n${table(head, rows)}\n`
 }

@@ -39,11 +39,16 @@ function unpacked() {
   const modules = `${usr}/lib/nginx/modules`
   const files = [`${usr}/sbin/nginx`, `${modules}/ngx_stream_module.so`, `${usr}/sbin/haproxy`]
   if (!files.every((file) => existsSync(file))) return null
-  const libraries = readdirSync(`${usr}/lib`)
-    .filter((name) => name.endsWith('-linux-gnu'))
-    .map((name) => `${usr}/lib/${name}`)
-  const env = { ...process.env, LD_LIBRARY_PATH: libraries.join(':') }
+  const libraries = [`${usr}/lib`, `${UNPACKED}/lib`].filter((folder) => existsSync(folder)).flatMap(triplets)
+  const env = libraries.length === 0 ? process.env : { ...process.env, LD_LIBRARY_PATH: libraries.join(':') }
   return { nginx: { program: files[0], env, modules }, haproxy: { program: files[2], env } }
+}
+
+/** Debian keeps libraries in a folder for each kind of machine. */
+function triplets(folder) {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('-linux-gnu'))
+    .map((name) => `${folder}/${name}`)
 }
 
 /**
