@@ -5,6 +5,9 @@ import { load } from '../wrk.mjs'
 import { DIRECT, IMMEDIATE, NAMES, ROUTED } from './fronts.mjs'
 
 const WARM_UP = 1
+/** Connections after which a front written in JavaScript is compiled, and seconds that it gets for them at most. */
+const COMPILED_AFTER = 15_000
+const COMPILED_MAX = 12
 /** For each of the two names. */
 const CONNECTIONS = 25
 
@@ -39,9 +42,21 @@ async function measure(contender, scheme, seconds, signal) {
   }
 }
 
+/** Over TLS, seconds are not enough for that: few connections come in one, as the workers have so much to do. */
+async function warmUp(contender, scheme, signal) {
+  const step = 2
+  let requests = 0
+  for (let seconds = 0; requests < COMPILED_AFTER && seconds < COMPILED_MAX; seconds += step) {
+    requests += (await bothNames(contender, scheme, step, signal)).requests
+  }
+}
+
 /** @returns every contender's measurements, a list per name with one entry per round */
 export async function measureConnections(contenders, scheme, { rounds, seconds, signal }) {
   const measured = Object.fromEntries(contenders.map(({ name }) => [name, []]))
+  for (const contender of contenders) {
+    if (contender.name === IMMEDIATE || contender.name === ROUTED) await warmUp(contender, scheme, signal)
+  }
   for (let round = 0; round < rounds; round++) {
     for (const contender of rotated(contenders, round)) {
       const figures = await measure(contender, scheme, seconds, signal)

@@ -12,6 +12,8 @@ const CLIENTS = fileURLToPath(new URL('clients.mjs', import.meta.url))
 const MEBIBYTE = 1024 * 1024
 /** Milliseconds between two ordinary requests. */
 const BETWEEN = 5
+/** Milliseconds from when all hostile clients are at it. */
+const SETTLING = 300
 /** Descriptors that the master and the clients' process need for other things. */
 const SPARE = 1_000
 /** Milliseconds in which a master must be rid of clients that went. */
@@ -74,6 +76,7 @@ async function measure({ front: [master], ports: [port] }, scenario, seconds, si
   const descriptors = descriptorsOf(master)
   const attackers = await attack(scenario, port)
   try {
+    await new Promise((resolve) => setTimeout(resolve, SETTLING))
     const requests = Math.ceil((seconds * 1000) / BETWEEN)
     const [cpu, start, before] = [cpuOf(master), performance.now(), await attackers.counts()]
     const probe = [String(port), String(BETWEEN), String(requests)]
