@@ -28,10 +28,13 @@ export function contenders(workers) {
   ]
 }
 
-/** Starts a contender; settles when all its workers listen and the port answers. */
-export async function start({ name, command }, workers) {
+/**
+ * Starts a contender; settles when all its workers listen and the port answers.
+ * @param contender  `ask` settles when the port answers, in place of `answer`
+ */
+export async function start({ name, command, env = process.env, ask = (port) => answer(port) }, workers) {
   const [program, ...args] = command
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: root })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: root, env })
   const pids = new Set()
   const said = []
   let port = 0
@@ -48,14 +51,19 @@ export async function start({ name, command }, workers) {
     child.once('exit', (code, signal) => reject(new Error(`it ended (${signal ?? code})`)))
     setTimeout(() => reject(new Error(`it does not listen after ${START_MAX} ms`)), START_MAX).unref()
   })
-  stops.add(() => stopped(child, pids))
+  endLater(child, pids)
   try {
     await ready
-    await answer(port)
+    await ask(port)
   } catch (error) {
     throw new Error(`${name}: ${error.message}\n${said.join('\n')}`)
   }
   return { name, port, master: child.pid, workers: [...pids] }
+}
+
+/** Has a process ended by `stopAll`, and whoever of its workers is left then. */
+export function endLater(child, workers = []) {
+  stops.add(() => stopped(child, workers))
 }
 
 /** Ends all that was started. */
@@ -64,13 +72,11 @@ export async function stopAll() {
   stops.clear()
 }
 
-/** Settles with the first answer. */
-function answer(port) {
+/** Settles with the first answer. @param request  `get` of node:http or node:https, with options of its own */
+export function answer(port, request = get, options = {}) {
   return new Promise((resolve, reject) => {
-    get({ port, host: '127.0.0.1', agent: false }, (response) => response.resume().on('end', resolve)).on(
-      'error',
-      reject,
-    )
+    const all = { port, host: '127.0.0.1', agent: false, ...options }
+    request(all, (response) => response.resume().on('end', resolve)).on('error', reject)
   })
 }
 

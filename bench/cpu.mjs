@@ -13,6 +13,21 @@ export function cpuOf(pid) {
   }
 }
 
+/** Times that threads of a process have gone to sleep, to be woken again. */
+export function sleepsOf(pid) {
+  let sleeps = 0
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    const text = readFileSync(`/proc/${pid}/task/${task}/status`, 'utf8')
+    sleeps += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)[1])
+  }
+  return sleeps
+}
+
+/** Bytes of a process that are in memory. */
+export function residentOf(pid) {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
+}
+
 /** Does not count threads that have ended: none does here, as node's and the dispatcher's live as long as they do. */
 function schedstat(pid) {
   let nanoseconds = 0

@@ -32,10 +32,12 @@ function hasWrk() {
 
 /**
  * @param signal  ends it early, with an error
+ * @param what    of each request; a host in the URL stands for this machine, whatever its name
  * @returns what bench/report.lua says: requests, microseconds, p50 and p99 in microseconds, errors
  */
-export async function load(port, seconds, signal) {
-  const args = ['-t1', `-c${CONNECTIONS}`, `-d${seconds}s`, '-s', REPORT, '-H', 'Connection: close']
-  const { stdout } = await promisify(execFile)('wrk', [...args, `http://127.0.0.1:${port}/`], { signal })
+export async function load(port, seconds, signal, what = {}) {
+  const { url = `http://127.0.0.1:${port}/`, connections = CONNECTIONS } = what
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', REPORT, '-H', 'Connection: close']
+  const { stdout } = await promisify(execFile)('wrk', [...args, url], { signal })
   return JSON.parse(stdout.trim().split('\n').at(-1))
 }

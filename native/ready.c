@@ -36,9 +36,11 @@ static int arm(int queue, int descriptor, int events) {
   if (events & WRITABLE) event.events |= EPOLLOUT;
   if (events & URGENT) event.events |= EPOLLPRI | EPOLLRDHUP;
   if ((events & ~EVERY_TIME) == 0) return epoll_ctl(queue, EPOLL_CTL_DEL, descriptor, &event) < 0 ? -errno : 0;
-  if (epoll_ctl(queue, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
-  if (errno != ENOENT) return -errno;
-  return epoll_ctl(queue, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
+  /* What is reported every time is mostly armed once and then disarmed, the other again and again. */
+  bool likely_new = (events & EVERY_TIME) != 0;
+  if (epoll_ctl(queue, likely_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
+  if (errno != (likely_new ? EEXIST : ENOENT)) return -errno;
+  return epoll_ctl(queue, likely_new ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
 static int take(int queue, int32_t *rows, int most) {

@@ -25,8 +25,11 @@ export interface Returned {
 export class HeldDescriptors {
   #descriptors = new Int32Array(256)
   #tags = new Uint32Array(256)
-  /** By sequence number. */
-  readonly #notes = new Map<number, Note>()
+  /** As the others; what is settled keeps none. */
+  #notes: (Note | undefined)[] = new Array<undefined>(256).fill(undefined)
+  /** How many there are, and how many of them have details. */
+  #noted = 0
+  #detailed = 0
   settled = 0
   sent = 0
   taken = 0
@@ -50,16 +53,20 @@ export class HeldDescriptors {
     const at = this.taken & (this.#descriptors.length - 1)
     this.#descriptors[at] = descriptor
     this.#tags[at] = tag
-    if (note !== undefined) this.#notes.set(this.taken, note)
+    if (note !== undefined) {
+      this.#notes[at] = note
+      this.#noted += 1
+      if (note.details !== undefined) this.#detailed += 1
+    }
     this.taken += 1
   }
 
   /** What the peer is to be told of the next `count`, null where that is nothing; null if nothing of any. */
   details(count: number): string[] | null {
-    if (this.#notes.size === 0) return null
+    if (this.#detailed === 0) return null
     let any = false
     const details = Array.from({ length: count }, (_, i) => {
-      const said = this.#notes.get(this.sent + i)?.details
+      const said = this.#notes[(this.sent + i) & (this.#notes.length - 1)]?.details
       any ||= said !== undefined
       return said ?? 'null'
     })
@@ -84,7 +91,7 @@ export class HeldDescriptors {
 
   /** Closes every copy below `upTo`, oldest first. */
   close(upTo: number): void {
-    this.#forgetNotes(upTo)
+    this.#forgetNotes(this.settled, upTo)
     while (this.settled < upTo) {
       const first = this.settled & (this.#descriptors.length - 1)
       const count = Math.min(upTo - this.settled, this.#descriptors.length - first)
@@ -103,31 +110,36 @@ export class HeldDescriptors {
       const at = this.settled & (this.#descriptors.length - 1)
       descriptors[i] = this.#descriptors[at] as number
       tags[i] = this.#tags[at] as number
-      const note = this.#notes.get(this.settled)
+      const note = this.#notes[at]
       if (note !== undefined) notes.set(i, note)
     }
-    this.#forgetNotes(upTo)
+    this.#forgetNotes(upTo - count, upTo)
     this.sent = Math.max(this.sent, upTo)
     return { descriptors, tags, notes }
   }
 
-  /** Notes were added in the order of their sequence numbers, and lie in the map in that order. */
-  #forgetNotes(upTo: number): void {
-    if (this.#notes.size === 0) return
-    for (const sequence of this.#notes.keys()) {
-      if (sequence >= upTo) return
-      this.#notes.delete(sequence)
+  #forgetNotes(from: number, upTo: number): void {
+    for (let sequence = from; sequence < upTo && this.#noted > 0; sequence++) {
+      const at = sequence & (this.#notes.length - 1)
+      const note = this.#notes[at]
+      if (note === undefined) continue
+      this.#notes[at] = undefined
+      this.#noted -= 1
+      if (note.details !== undefined) this.#detailed -= 1
     }
   }
 
   #grow(): void {
-    const old = { descriptors: this.#descriptors, tags: this.#tags, mask: this.#descriptors.length - 1 }
+    const mask = this.#descriptors.length - 1
+    const old = { descriptors: this.#descriptors, tags: this.#tags, notes: this.#notes, mask }
     const capacity = old.descriptors.length * 2
     this.#descriptors = new Int32Array(capacity)
     this.#tags = new Uint32Array(capacity)
+    this.#notes = new Array<undefined>(capacity).fill(undefined)
     for (let sequence = this.settled; sequence < this.taken; sequence++) {
       this.#descriptors[sequence & (capacity - 1)] = old.descriptors[sequence & old.mask] as number
       this.#tags[sequence & (capacity - 1)] = old.tags[sequence & old.mask] as number
+      this.#notes[sequence & (capacity - 1)] = old.notes[sequence & old.mask]
     }
   }
 }

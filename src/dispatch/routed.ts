@@ -23,7 +23,7 @@ export function routed(choose: Chooser): Chooser {
 
 /** @returns how many targets may have it */
 function restrict(targets: readonly Target[], budgets: Int32Array, allowed: Int32Array, group: string | null): number {
-  const anywhere = group === null && !targets.some((target) => target.group === null)
+  const anywhere = group === null && !hasUngrouped(targets)
   let count = 0
   for (let at = 0; at < targets.length; at++) {
     const budget = budgets[at] as number
@@ -32,6 +32,11 @@ function restrict(targets: readonly Target[], budgets: Int32Array, allowed: Int3
     if (may) count += 1
   }
   return count
+}
+
+function hasUngrouped(targets: readonly Target[]): boolean {
+  for (const { group } of targets) if (group === null) return true
+  return false
 }
 
 function named(targets: readonly Target[], allowed: Int32Array, { worker, key }: Route): number {

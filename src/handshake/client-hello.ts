@@ -51,12 +51,11 @@ function sslv2Hello(bytes: Buffer): Parsed<ClientHello> {
 
 function readHello(hello: Reader): Parsed<ClientHello> {
   const legacy = hello.number(2)
-  hello.take(RANDOM_BYTES)
-  const [session, ciphers, compression] = [hello.vector(1), hello.vector(2), hello.vector(1)]
+  hello.skip(RANDOM_BYTES)
+  const [session, ciphers, compression] = [hello.vector(1).left, hello.vector(2).left, hello.vector(1).left]
   if (hello.overrun || legacy >> 8 !== 3) return malformed
-  if (session.length > 32 || ciphers.length === 0 || ciphers.length % 2 === 1 || compression.length === 0)
-    return malformed
-  const extensions = hello.left === 0 ? new Map<number, Buffer>() : readExtensions(hello)
+  if (session > 32 || ciphers === 0 || ciphers % 2 === 1 || compression === 0) return malformed
+  const extensions = hello.left === 0 ? new Map<number, Reader>() : readExtensions(hello)
   if (extensions === null) return malformed
   const name = readName(extensions.get(SERVER_NAME))
   const alpn = readProtocols(extensions.get(ALPN))
@@ -66,9 +65,9 @@ function readHello(hello: Reader): Parsed<ClientHello> {
 }
 
 /** By number; null if they are malformed, or one is there twice. */
-function readExtensions(hello: Reader): Map<number, Buffer> | null {
-  const list = new Reader(hello.vector(2))
-  const extensions = new Map<number, Buffer>()
+function readExtensions(hello: Reader): Map<number, Reader> | null {
+  const list = hello.vector(2)
+  const extensions = new Map<number, Reader>()
   while (list.left > 0) {
     const type = list.number(2)
     if (extensions.has(type)) return null
@@ -78,40 +77,38 @@ function readExtensions(hello: Reader): Map<number, Buffer> | null {
 }
 
 /** The first of the list, as there can be but one of each type; undefined if it is malformed. */
-function readName(extension: Buffer | undefined): string | null | undefined {
+function readName(extension: Reader | undefined): string | null | undefined {
   if (extension === undefined) return null
-  const outer = new Reader(extension)
-  const list = new Reader(outer.vector(2))
+  const list = extension.vector(2)
   const type = list.number(1)
   const name = list.vector(2)
-  if (outer.overrun || outer.left > 0 || list.overrun) return undefined
-  return type === 0 ? dnsName(name.toString('latin1')) : null
+  if (extension.overrun || extension.left > 0 || list.overrun) return undefined
+  return type === 0 ? dnsName(name.text()) : null
 }
 
-function readProtocols(extension: Buffer | undefined): string[] | undefined {
+function readProtocols(extension: Reader | undefined): string[] | undefined {
   if (extension === undefined) return []
-  const outer = new Reader(extension)
-  const list = new Reader(outer.vector(2))
+  const list = extension.vector(2)
   const protocols: string[] = []
   while (list.left > 0) {
     const protocol = list.vector(1)
-    if (protocol.length === 0) return undefined
-    if (protocol.length !== 2 || !isGrease(protocol.readUInt16BE(0))) protocols.push(protocol.toString('latin1'))
+    if (protocol.left === 0) return undefined
+    const text = protocol.text()
+    if (protocol.left !== 2 || !isGrease(protocol.number(2))) protocols.push(text)
   }
-  return outer.overrun || outer.left > 0 || list.overrun ? undefined : protocols
+  return extension.overrun || extension.left > 0 || list.overrun ? undefined : protocols
 }
 
 /** The highest that has a name; without the extension, TLS 1.2 at most. */
-function readVersion(extension: Buffer | undefined, legacy: number): TlsVersion | undefined {
+function readVersion(extension: Reader | undefined, legacy: number): TlsVersion | undefined {
   if (extension === undefined) return VERSIONS[Math.min(legacy, 0x303) - 0x300]
-  const outer = new Reader(extension)
-  const list = new Reader(outer.vector(1))
+  const list = extension.vector(1)
   let highest = -1
   while (list.left > 0) {
     const version = list.number(2)
     if (version >= 0x300 && version < 0x300 + VERSIONS.length) highest = Math.max(highest, version - 0x300)
   }
-  if (outer.overrun || outer.left > 0 || list.overrun) return undefined
+  if (extension.overrun || extension.left > 0 || list.overrun) return undefined
   return VERSIONS[highest] ?? VERSIONS[Math.min(legacy, 0x303) - 0x300]
 }
 

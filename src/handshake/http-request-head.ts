@@ -5,7 +5,7 @@ import { type HttpKey, httpKey } from './http-key.js'
 import { BAD_REQUEST, HEAD_TOO_LARGE, HTTP2_GOAWAY, MISDIRECTED_REQUEST, NOT_FOUND } from './http-refusals.js'
 import { type CompiledRoute, compileRoute, type HttpRoute, holds } from './http-route.js'
 import { type OneOrMore, withKey } from './keys.js'
-import { parseRequestHead, type RequestHead } from './request-head.js'
+import { parseRequestHead, type RequestHead, withHeaders } from './request-head.js'
 import { type Http2Preface, headTooLong, parseRequestLine, type RequestLine } from './request-line.js'
 import type { Inspect, Refusal, Route } from './verdict.js'
 
@@ -49,7 +49,7 @@ export function httpRequestHead(options: HttpRequestHeadOptions): Inspect {
 
 function withHead(found: RequestLine | RequestHead | Http2Preface): RequestHead | Http2Preface {
   if (found.version === '2' || 'headers' in found) return found
-  return { ...found, host: found.authority ?? '', headers: NOTHING, cookies: NOTHING }
+  return withHeaders(found, found.authority ?? '', NOTHING, NOTHING)
 }
 
 class RouteTable {
@@ -73,12 +73,13 @@ class RouteTable {
   }
 
   find(request: RequestHead | Http2Preface): Route | Refusal | undefined {
-    const lists = request.version === '2' ? [] : [this.#hosts.exact(request.host), this.#hosts.wildcard(request.host)]
-    for (const list of [...lists, this.#any]) {
-      const found = list?.find((route) => holds(route, request))
-      if (found !== undefined) return found.to
-    }
-    return undefined
+    if (request.version === '2') return firstOf(this.#any, request)
+    const { host } = request
+    return (
+      firstOf(this.#hosts.exact(host), request) ??
+      firstOf(this.#hosts.wildcard(host), request) ??
+      firstOf(this.#any, request)
+    )
   }
 
   refusal(request: RequestHead | Http2Preface): Refusal {
@@ -88,6 +89,10 @@ class RouteTable {
     if (this.#hosts.size === 0 || known !== undefined) return refuse(NOT_FOUND, 'no route for this request')
     return refuse(MISDIRECTED_REQUEST, host === '' ? 'no host' : `unknown host ${host}`)
   }
+}
+
+function firstOf(list: CompiledRoute[] | undefined, request: RequestHead | Http2Preface): Route | Refusal | undefined {
+  return list?.find((route) => holds(route, request))?.to
 }
 
 /** The longer path first, then the one with more conditions; equals stay as they are. */

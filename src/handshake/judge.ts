@@ -28,10 +28,14 @@ function judged(verdict: Verdict, there: number): Judged {
   if (verdict.refuse !== undefined) return { kind: 'refusal', refusal: checkedRefusal(verdict) }
   if (verdict.header !== undefined) return { kind: 'header', header: checkedHeader(verdict, there) }
   const { group, worker, key } = verdict
-  for (const [name, value] of Object.entries({ group, worker, key })) {
-    if (value !== undefined && typeof value !== 'string') throw new TypeError(`${name}: a string, not ${shown(value)}`)
-  }
+  checkString('group', group)
+  checkString('worker', worker)
+  checkString('key', key)
   return { kind: 'route', route: verdict }
+}
+
+function checkString(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'string') throw new TypeError(`${name}: a string, not ${shown(value)}`)
 }
 
 function checkedMore({ more }: More): number {

@@ -41,7 +41,7 @@ export function parseProxyLine(bytes: Buffer): Parsed<ProxyHeader> {
 
 function socketAddress(family = '', address = '', port = ''): SocketAddress | null {
   const number = Number(port)
-  if (!(number <= 0xffff) || String(number) !== port || port.includes('-')) return null
+  if (!(Number.isInteger(number) && number >= 0 && number <= 0xffff) || String(number) !== port) return null
   if (family === 'TCP4' && isIPv4(address)) return { address, family: 'IPv4', port: number }
   if (family !== 'TCP6' || !isIPv6(address) || address.includes('%')) return null
   return { address: addressText(addressBytes(address) as Uint8Array), family: 'IPv6', port: number }

@@ -19,8 +19,9 @@ export interface RequestHead extends RequestLine {
   readonly cookies: ReadonlyMap<string, string>
 }
 
-const LF = 0x0a
-const ENDS = [Buffer.from('\n\r\n'), Buffer.from('\n\n')]
+const CR = 0x0d
+const COLON = 0x3a
+const NO_COOKIES: ReadonlyMap<string, string> = new Map<string, string>()
 
 /**
  * Reads the head of a request, or the preface of HTTP/2. Strict, as the line is: folded lines, control characters, blanks
@@ -32,37 +33,47 @@ export function parseRequestHead(bytes: Buffer): Parsed<RequestHead | Http2Prefa
   const first = parseRequestLine(bytes)
   if (!('found' in first) || first.found.version === '2') return first as Parsed<Http2Preface>
   const line = first.found as RequestLine
-  const end = endOfHead(bytes.subarray(0, HTTP_HEAD_BYTES_MAX), line.end)
+  // As text at once: a call on a Buffer costs more than a short line that is gone through here.
+  const text = bytes.toString('latin1', line.end, HTTP_HEAD_BYTES_MAX)
+  const end = endOfHead(text)
   if (end < 0) return bytes.length < HTTP_HEAD_BYTES_MAX ? { more: bytes.length + 1 } : headTooLong
-  const headers = readHeaders(bytes, line.end + 1, end)
+  const headers = readHeaders(text, end)
   if (headers === null) return { not: 'a malformed header' }
   const host = decideHost(line, headers.get('host'))
   if (host === null) return { not: 'no Host, an invalid one, or several' }
-  return { found: { ...line, host, headers, cookies: readCookies(headers.get('cookie') ?? []) } }
+  const cookies = headers.get('cookie')
+  return { found: withHeaders(line, host, headers, cookies === undefined ? NO_COOKIES : readCookies(cookies)) }
+}
+
+/** Field by field: to spread the line here would take longer than all the rest of the parsing. */
+export function withHeaders(
+  { version, method, target, path, query, authority, end }: RequestLine,
+  host: string,
+  headers: RequestHead['headers'],
+  cookies: RequestHead['cookies'],
+): RequestHead {
+  return { version, method, target, path, query, authority, end, host, headers, cookies }
 }
 
 /** The position of the LF before the empty line; -1 if there is none yet. */
-function endOfHead(bytes: Buffer, from: number): number {
-  let end = -1
-  for (const mark of ENDS) {
-    const at = (end < 0 ? bytes : bytes.subarray(0, end + 1)).indexOf(mark, from)
-    if (at >= 0) end = at
-  }
-  return end
+function endOfHead(text: string): number {
+  const crlf = text.indexOf('\n\r\n')
+  const lf = text.indexOf('\n\n')
+  return crlf < 0 || (lf >= 0 && lf < crlf) ? lf : crlf
 }
 
-/** The lines from `start` until the LF at `end`; null if they are no headers. */
-function readHeaders(bytes: Buffer, start: number, end: number): Map<string, string[]> | null {
+/** The lines between the LF that the text starts with and the one at `end`; null if they are no headers. */
+function readHeaders(text: string, end: number): Map<string, string[]> | null {
   const headers = new Map<string, string[]>()
   let count = 0
-  for (let at = start; at <= end; ) {
-    const lineEnd = bytes.indexOf(LF, at)
+  for (let at = 1; at <= end; ) {
+    const lineEnd = text.indexOf('\n', at)
     let colon = at
-    while (isTokenCharacter(bytes[colon] as number)) colon += 1 // ends at the LF, if not before
-    if (colon === at || bytes[colon] !== 0x3a || ++count > HTTP_HEADERS_MAX) return null
-    const value = headerValue(bytes.toString('latin1', colon + 1, lineEnd))
+    while (isTokenCharacter(text.charCodeAt(colon))) colon += 1 // ends at the LF, if not before
+    if (colon === at || text.charCodeAt(colon) !== COLON || ++count > HTTP_HEADERS_MAX) return null
+    const value = headerValue(text, colon + 1, lineEnd)
     if (value === null) return null
-    const name = bytes.toString('latin1', at, colon).toLowerCase()
+    const name = text.slice(at, colon).toLowerCase()
     const values = headers.get(name)
     if (values === undefined) headers.set(name, [value])
     else values.push(value)
@@ -71,11 +82,11 @@ function readHeaders(bytes: Buffer, start: number, end: number): Map<string, str
   return headers
 }
 
-/** Without the CR at its end and the blanks around it; null if it has control characters. */
-function headerValue(text: string): string | null {
-  let end = text.endsWith('\r') ? text.length - 1 : text.length
-  let start = 0
-  for (let i = 0; i < end; i++) {
+/** What stands before the LF at `lineEnd`, without a CR and the blanks around it; null if it has control characters. */
+function headerValue(text: string, from: number, lineEnd: number): string | null {
+  let start = from
+  let end = lineEnd > from && text.charCodeAt(lineEnd - 1) === CR ? lineEnd - 1 : lineEnd
+  for (let i = start; i < end; i++) {
     const code = text.charCodeAt(i)
     if ((code < 0x20 && code !== 0x09) || code === 0x7f) return null
   }
@@ -95,7 +106,7 @@ function decideHost({ version, authority }: RequestLine, values: readonly string
   return authority === null || host === authority ? host : null
 }
 
-function readCookies(lines: readonly string[]): Map<string, string> {
+function readCookies(lines: readonly string[]): ReadonlyMap<string, string> {
   const cookies = new Map<string, string>()
   for (const pair of lines.flatMap((line) => line.split(';'))) {
     const equals = pair.indexOf('=')

@@ -41,7 +41,7 @@ export const headTooLong = { not: `a request head of more than ${HTTP_HEAD_BYTES
  * @see RFC 9112, 2.2 and 3; RFC 9113, 3.4
  */
 export function parseRequestLine(bytes: Buffer): Parsed<RequestLine | Http2Preface> {
-  if (bytes.subarray(0, PREFACE_KNOWN).equals(PREFACE.subarray(0, PREFACE_KNOWN))) return preface(bytes)
+  if (startsAsPreface(bytes)) return preface(bytes)
   const start = afterEmptyLines(bytes)
   if (start < 0) return { not: 'no request line' }
   const methodEnd = endOfToken(bytes, start)
@@ -51,10 +51,16 @@ export function parseRequestLine(bytes: Buffer): Parsed<RequestLine | Http2Prefa
     const pending = methodEnd === start && bytes[start] === CR && start + 1 === bytes.length
     return pending ? { more: bytes.length + 1 } : { not: 'no HTTP method' }
   }
-  const end = bytes.subarray(0, HTTP_HEAD_BYTES_MAX).indexOf(LF, start)
+  const end = bytes.indexOf(LF, start)
+  if (end >= HTTP_HEAD_BYTES_MAX) return headTooLong
   if (end < 0) return bytes.length < HTTP_HEAD_BYTES_MAX ? { more: bytes.length + 1 } : headTooLong
   const text = bytes.toString('latin1', start, bytes[end - 1] === CR ? end - 1 : end)
   return readLine(text, methodEnd - start, end)
+}
+
+function startsAsPreface(bytes: Buffer): boolean {
+  for (let at = 0; at < PREFACE_KNOWN; at++) if (bytes[at] !== PREFACE[at]) return false
+  return true
 }
 
 function preface(bytes: Buffer): Parsed<Http2Preface> {
@@ -84,8 +90,8 @@ function endOfToken(bytes: Buffer, start: number): number {
 
 export function isTokenCharacter(code: number): boolean {
   const letter = code | 0x20
-  if ((letter >= 0x61 && letter <= 0x7a) || (code >= 0x30 && code <= 0x39)) return true
-  return code > 0x20 && code < 0x7f && "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code))
+  if ((letter >= 0x61 && letter <= 0x7a) || code === 0x2d || (code >= 0x30 && code <= 0x39)) return true
+  return code > 0x20 && code < 0x7f && "!#$%&'*+.^_`|~".includes(String.fromCharCode(code))
 }
 
 function readLine(text: string, methodEnd: number, end: number): Parsed<RequestLine> {
@@ -101,7 +107,8 @@ function readLine(text: string, methodEnd: number, end: number): Parsed<RequestL
   }
   const parts = readTarget(method, target)
   if (parts === null) return { not: 'an ambiguous request target' }
-  return { found: { version: version === 'HTTP/1.1' ? '1.1' : '1.0', method, target, ...parts, end } }
+  const { path, query, authority } = parts
+  return { found: { version: version === 'HTTP/1.1' ? '1.1' : '1.0', method, target, path, query, authority, end } }
 }
 
 type Parts = Pick<RequestLine, 'path' | 'query' | 'authority'>

@@ -74,7 +74,7 @@ function soundHead(head: RequestHead | Http2Preface, stream: Buffer): void {
   assert.ok(head.authority === null || head.authority === head.host)
   for (const [name, values] of head.headers) {
     assert.equal(name, name.toLowerCase())
-    for (const value of values) assert.ok(value === value.trim() && !/[\r\n\0]/.test(value))
+    for (const value of values) assert.ok(!/^[ \t]|[ \t]$|[\r\n\0]/.test(value))
   }
 }
 
