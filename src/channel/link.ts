@@ -166,7 +166,7 @@ export class Link {
       this.flush()
     }
     if (this.statusDelay === 0) setImmediate(tell)
-    else setTimeout(tell, this.statusDelay)
+    else setTimeout(tell, this.statusDelay).unref()
   }
 
   /** Gives the kernel what is queued; what it does not take follows by itself when there is room. */
