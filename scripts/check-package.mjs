@@ -19,7 +19,13 @@ try {
   writeFileSync(
     join(folder, 'user.ts'),
     "import { type Bootstrap, type Channel, Supervisor, serve, share, type Policy, type ThingKind } from 'handover'\n" +
+      "import { httpRequestHead, type Inspect, tlsServerName } from 'handover'\n" +
       "import { recvmsg, rights, sendmsg, socketpair } from 'handover/sendmsg'\n" +
+      "import { movableWebSockets, type WebSocketServerLike } from 'handover/ws'\n" +
+      "const own: Inspect = (bytes) => (bytes.length < 9 ? { more: 9 } : bytes[0] === 1 ? { refuse: 'no' } : {})\n" +
+      "const named = tlsServerName({ names: { 'a.example': 'a' }, otherwise: { refuse: '' } })\n" +
+      "export const inspections: Inspect[] = [own, named, httpRequestHead({ routes: [{ to: 'a' }] })]\n" +
+      'export const move = (server: WebSocketServerLike) => movableWebSockets(server, { resumed: (ws) => ws.close() })\n' +
       'const [left, right] = socketpair()\n' +
       "sendmsg(left, [Buffer.from('x')], [rights([right])])\n" +
       'export const received: number[] = rights.from(recvmsg(right, 1, 64)?.ancillary ?? [])\n' +
@@ -57,6 +63,8 @@ try {
       '}\n',
   )
   run('node', ['peer.mjs'], { cwd: folder })
+  // Without ws, which it takes from whoever has it.
+  run('node', ['--input-type=module', '--eval', "await import('handover/ws')"], { cwd: folder })
   await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
   console.log('the packed tarball works')
 } finally {

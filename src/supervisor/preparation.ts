@@ -80,9 +80,15 @@ export class Preparation {
     this.#resolve()
   }
 
-  /** Workers that do not listen. */
+  /** Workers that do not listen; where the one before took hand-overs alone, that do not take any. */
   #silent(): Slot[] {
-    return this.generation.slots.filter((slot) => slot.state !== 'ready' || this.#ports.portsOf([slot]).length === 0)
+    return this.generation.slots.filter(
+      (slot, index) => slot.state !== 'ready' || (!this.#listens(slot) && this.#listens(this.#previous.slots[index])),
+    )
+  }
+
+  #listens(slot: Slot | undefined): boolean {
+    return slot !== undefined && this.#ports.portsOf([slot]).length > 0
   }
 
   /** A program may serve fewer ports than before. One that serves none of them was not meant to take their place. */

@@ -81,7 +81,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Starts the workers; settles when the first of them listens.
+   * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere.
    * @throws {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before
    *   they listen, …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
    */
@@ -220,6 +220,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
           slot.tell(reply)
           this.#ready(slot, target, reply.ports)
         })
+      case 'ready':
+        return this.#ready(slot, target, [])
       case 'chmod':
         return this.#answer(slot, message.id, () => {
           this.#ports.chmod(message.port, message.mode, message.keep)

@@ -3,7 +3,7 @@ import { HandoverError, SyscallError } from '../errors.js'
 import type { Route } from '../handshake/verdict.js'
 import { READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
 import { onDrain } from '../worker/drain-handlers.js'
-import { handOver, onHandOver } from '../worker/hand-over.js'
+import { handOver, onHandOverBesides } from '../worker/hand-over.js'
 import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
 import { ready } from './ready.js'
@@ -55,7 +55,7 @@ export function movableWebSockets<Socket extends WebSocketLike>(
   server: WebSocketServerLike<Socket>,
   options: MovableOptions<Socket>,
 ): MovableWebSockets<Socket> {
-  return movableBy({ handOver, onHandOver, onDrain }, server, options)
+  return movableBy({ handOver, onHandOver: onHandOverBesides, onDrain }, server, options)
 }
 
 /** As {@link movableWebSockets}, by any ways. */

@@ -97,6 +97,11 @@ export interface ArrivalDetails {
   proxied?: unknown
 }
 
+/** Worker → master: the program takes connections from others, and so far has asked for no port: it waits for nothing else. */
+export interface ReadyNotice {
+  type: 'ready'
+}
+
 /** Worker → master: the names of connections that it takes from others, all of them. */
 export interface TakesNotice {
   type: 'takes'
@@ -141,6 +146,7 @@ export type FromWorker =
   | DrainedNotice
   | CutNotice
   | TakesNotice
+  | ReadyNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 

@@ -41,12 +41,23 @@ export function handOver(socket: net.Socket | Transport, options: HandOverOption
 /**
  * Takes connections that other workers, or the master, hand over under this name. Gives the socket, as it was there:
  * listen to it in the same turn. Workers that take a name are found by it: call this before the program listens, so that
- * a predecessor which drains finds it.
+ * a predecessor which drains finds it, and in the same turn: a program that has not asked for a port by the next one is
+ * taken for one that listens nowhere, and is ready.
  * In a program that no master started it does nothing.
  * @returns what ends it
  * @throws {TypeError} the name has a handler already
  */
 export function onHandOver<State = unknown>(as: string, taken: (socket: net.Socket, state: State) => void): () => void {
+  const end = onHandOverBesides(as, taken)
+  attachedMaster()?.takesOthers()
+  return end
+}
+
+/** The same for a program that is ready when it listens, and not before. */
+export function onHandOverBesides<State = unknown>(
+  as: string,
+  taken: (socket: net.Socket, state: State) => void,
+): () => void {
   if (typeof as !== 'string' || as === '') throw new TypeError(`as: a text, not ${shown(as)}`)
   if (typeof taken !== 'function') throw new TypeError(`taken: a function, not ${shown(taken)}`)
   const handler = taken as (socket: net.Socket, state: unknown) => void

@@ -174,6 +174,16 @@ export class MasterLink implements PortOwner {
     this.#channel.referenced = pending > 0 || takesOnly || this.handles.some((handle) => handle.isReferenced)
   }
 
+  /**
+   * The program takes others' connections. One that has asked for no port by the next turn waits for nothing else: it is
+   * ready, as one that listens is.
+   */
+  takesOthers(): void {
+    setImmediate(() => {
+      if (this.#asked === 0 && this.handOvers.names.length > 0 && !this.#draining) this.#tell({ type: 'ready' })
+    })
+  }
+
   /** Tells the master without waiting; nothing happens when it is gone. */
   #tell(notice: FromWorker): void {
     if (!this.#channel.closed) this.#channel.send(notice)

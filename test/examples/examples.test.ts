@@ -6,7 +6,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import WebSocket from 'ws'
 import { type Channel, ListeningPort, listen } from '../../src/index.js'
 import { get } from '../support/client.js'
@@ -27,8 +27,10 @@ test('every example is run here', () => {
     'client.py',
     'copy-descriptor.mjs',
     'http-server.mjs',
+    'login.mjs',
     'notify-socket.mjs',
     'pass-connection.mjs',
+    'routes.mjs',
     'send-and-receive.mjs',
     'serve.mjs',
     'supervisor.mjs',
@@ -46,6 +48,73 @@ test('http-server and by-address: one client, one worker', async (t) => {
   for (let i = 0; i < 6; i++) seen.add((await get({ port }, '/hello')).body)
   assert.equal(seen.size, 1)
   assert.match([...seen][0] as string, /^GET \/hello answered by process \d+\n$/)
+})
+
+test('routes: host and path lead to a group, a cookie to a worker of it', async (t) => {
+  const run = handover(t, ['run', '--handshake', example('routes.mjs'), example('http-server.mjs')])
+  const port = Number(await run.line(PORT))
+  await until('all are ready', () => run.stdout().split(' ready (pid').length === 5)
+  const ask = async (host: string, path: string, session: number | null = null): Promise<string> => {
+    const headers = { host, ...(session === null ? {} : { cookie: `a=b; sid=${session}` }) }
+    const { status, body } = await get({ port }, path, { headers })
+    return status === 200 ? (/process (\d+)/.exec(body)?.[1] as string) : String(status)
+  }
+  const sessions = Array.from({ length: 12 }, (_, index) => index)
+  const web = await Promise.all(sessions.map((session) => ask('www.example', '/', session)))
+  const api = await Promise.all(sessions.map((session) => ask('api.example', '/', session)))
+  assert.deepEqual(await Promise.all(sessions.map((session) => ask('www.example', '/more', session))), web)
+  assert.deepEqual(await Promise.all(sessions.map((session) => ask('www.example', '/api/x', session))), api)
+  assert.equal(new Set(web).size, 2)
+  assert.equal(new Set([...web, ...api]).size, 4)
+  assert.ok(web.includes(await ask('www.example', '/apix')))
+  assert.equal(await ask('www.example', '/.git/config'), '410')
+})
+
+/** Logs in, all lines in one write, and gives what is said. */
+async function login(
+  t: TestContext,
+  port: number,
+  ...lines: string[]
+): Promise<{ heard(): string; socket: net.Socket }> {
+  const socket = net.connect(port, '127.0.0.1').setEncoding('utf8')
+  t.after(() => socket.destroy())
+  let heard = ''
+  socket.on('data', (text: string) => {
+    heard += text
+  })
+  socket.write(lines.map((line) => `${line}\n`).join(''))
+  await until('it is answered', () => heard.endsWith('\n'))
+  return { heard: () => heard, socket }
+}
+
+test('login: a user’s sessions are in one worker, and what was typed ahead is theirs', async (t) => {
+  const run = command(t, process.execPath, [example('login.mjs'), '0'])
+  const port = Number(await run.line(PORT))
+  const pids = new Set<string>()
+  for (const [user, password] of [
+    ['ann', 'apple'],
+    ['ben', 'bean'],
+  ] as const) {
+    const first = await login(t, port, user, password, 'typed ahead', 'and more')
+    const [, pid] = /^user: password: hello \w+, session 1 in process (\d+)\n/.exec(first.heard()) ?? []
+    assert.ok(pid !== undefined && Number(pid) !== run.child.pid, first.heard())
+    await until('all is there', () => first.heard().endsWith(`\n${user}: typed ahead\n${user}: and more\n`))
+    for (let session = 2; session <= 5; session++) {
+      const next = await login(t, port, user, password)
+      assert.equal(next.heard(), `user: password: hello ${user}, session ${session} in process ${pid}\n`)
+    }
+    pids.add(pid)
+  }
+  assert.equal((await login(t, port, 'ann', 'bean', 'x')).heard(), 'user: password: no\n')
+  assert.equal((await login(t, port, 'x'.repeat(300))).heard(), 'user: that is no name, and no password\n')
+  // One that says it letter by letter, and goes in the middle.
+  const slow = net.connect({ port, host: '127.0.0.1', noDelay: true })
+  await once(slow, 'data')
+  slow.write('an')
+  slow.resetAndDestroy()
+  run.child.kill('SIGTERM')
+  assert.equal(await run.ended, 0)
+  assert.equal(run.stderr(), '')
 })
 
 test('serve: alone and with two workers', async (t) => {

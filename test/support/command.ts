@@ -28,20 +28,27 @@ export function handover(
   return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], options)
 }
 
+export interface CommandOptions {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  /** What it reads; its standard input does not end then. Default: it has none. */
+  input?: string
+  /** Descriptors that it finds as 3, 4 … */
+  descriptors?: number[]
+}
+
 /** Runs any program, and ends it with the test. */
-export function command(
-  t: TestContext,
-  file: string,
-  args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Command {
-  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+export function command(t: TestContext, file: string, args: string[], options: CommandOptions = {}): Command {
+  const { input, descriptors = [], ...rest } = options
+  const stdin = input === undefined ? 'ignore' : 'pipe'
+  const child = spawn(file, args, { ...rest, stdio: [stdin, 'pipe', 'pipe', ...descriptors] })
+  child.stdin?.on('error', () => {}).write(input)
   let out = ''
   let err = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     out += text
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     err += text
   })
   const ended = new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
@@ -50,6 +57,7 @@ export function command(
   })
   t.after(async () => {
     child.kill('SIGKILL')
+    child.stdin?.destroy()
     await ended
   })
   return {
