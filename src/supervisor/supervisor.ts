@@ -98,17 +98,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
     this.#tickets?.start()
-    const ready = new Promise<void>((resolve, reject) => {
-      this.#settleStart = { resolve, reject }
-    })
+    const ready = new Promise<void>((resolve, reject) => void (this.#settleStart = { resolve, reject }))
     this.#generations.start()
     await ready
   }
 
   /**
-   * Starts a new generation of workers next to the one that serves; when all of it listens, new connections are its own,
-   * and the old workers finish what they have. Settles when those are gone. Reloads wait for each other.
-   * @param options  what differs from the generation before
+   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it listens, new
+   * connections are its own, and the old workers finish theirs. Settles when those are gone. Reloads wait for each other.
    * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or did not listen in time, and the old ones
    *   serve as before; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
    */
