@@ -22,7 +22,7 @@ const PARTS = ['http', 'tls', 'downloads', 'hostile']
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     mebibytes: { type: 'string', default: '512' },
     only: { type: 'string', default: PARTS.join(',') },
   },

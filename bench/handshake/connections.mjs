@@ -6,7 +6,7 @@ import { DIRECT, IMMEDIATE, NAMES, ROUTED } from './fronts.mjs'
 
 const WARM_UP = 1
 /** Connections after which a front written in JavaScript is compiled, and seconds that it gets for them at most. */
-const COMPILED_AFTER = 60_000
+const COMPILED_AFTER = 40_000
 const COMPILED_MAX = 12
 /** For each of the two names. */
 const CONNECTIONS = 25

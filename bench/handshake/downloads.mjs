@@ -69,16 +69,26 @@ async function perSecond(pids) {
   return { cpu: (after.cpu - before.cpu) / seconds, sleeps: (after.sleeps - before.sleeps) / seconds }
 }
 
-/** The front with nobody connected, and in the midst of a download: what it does of its own is in both. */
-async function watch(contender) {
-  const idle = await perSecond(contender.front)
+/** @returns by name: each front with nobody connected, and in the midst of a download; what it does of its own is in both */
+async function watch(contenders, signal) {
+  const idles = await Promise.all(contenders.map(({ front }) => perSecond(front)))
+  const watched = {}
+  for (const [i, contender] of contenders.entries()) {
+    signal.throwIfAborted()
+    watched[contender.name] = { idle: idles[i], ...(await whileRunning(contender)) }
+    console.error(`downloads: ${contender.name}: ${Math.round(watched[contender.name].running.cpu)} µs/s in front`)
+  }
+  return watched
+}
+
+async function whileRunning(contender) {
   const curl = spawn('curl', request(contender, 0, 1024 * GIBIBYTE), { stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = once(curl, 'exit')
   const running = await perSecond(contender.front)
   const errors = curl.exitCode === null ? 0 : 1
   curl.kill()
   await ended
-  return { idle, running, errors }
+  return { running, errors }
 }
 
 /** @returns per name one entry a round, `{ one, many, errors }`; and what was watched, per name */
@@ -94,13 +104,8 @@ export async function measureDownloads(contenders, { rounds, mebibytes, signal }
       console.error(`downloads, round ${round + 1}: ${contender.name}: ${Math.round(one.rate)} MiB/s`)
     }
   }
-  const watched = {}
-  for (const contender of contenders.filter(({ front }) => front.length > 0)) {
-    signal.throwIfAborted()
-    watched[contender.name] = await watch(contender)
-    console.error(`downloads: ${contender.name}: ${Math.round(watched[contender.name].running.cpu)} µs/s in front`)
-  }
-  return { measured, watched }
+  const fronts = contenders.filter(({ front }) => front.length > 0)
+  return { measured, watched: await watch(fronts, signal) }
 }
 
 export function downloadsText({ measured, watched }, mebibytes) {
