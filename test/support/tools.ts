@@ -33,7 +33,9 @@ function isProgram(path: string): boolean {
 /** Starts it; it ends with the test. */
 export function start(t: TestContext, { path, needs }: Tool, args: string[], options: CommandOptions = {}): Command {
   assert.ok(path !== null, `HANDOVER_PEERS=required: this test needs ${needs}`)
-  return command(t, path, args, options)
+  // What our addon needs under sanitizers is not theirs.
+  const { LD_PRELOAD, ASAN_OPTIONS, UBSAN_OPTIONS, ...env } = options.env ?? process.env
+  return command(t, path, args, { ...options, env })
 }
 
 export interface Ran {
