@@ -88,9 +88,9 @@ export class Handshake {
   }
 
   /** Gives up the oldest, as there is no room for more. @returns whether there was one */
-  shed(): boolean {
+  shed(reason = 'too many were undecided'): boolean {
     for (const candidate of this.#undecided.values()) {
-      this.#giveUp(candidate, 'crowded out', 'too many were undecided')
+      this.#giveUp(candidate, 'crowded out', reason)
       return true
     }
     return false
