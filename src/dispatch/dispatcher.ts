@@ -1,10 +1,11 @@
-import { SyscallError } from '../errors.js'
+import type { SyscallError } from '../errors.js'
 import type { Candidate } from '../handshake/candidate.js'
 import { Handshake, type Setback } from '../handshake/handshake.js'
 import type { SettledHandshake } from '../handshake/options.js'
-import { ACCEPT_BATCH_MAX, ACCEPT_RETRY, ROUTE_WAIT_MAX, WAITING_MAX } from '../limits.js'
+import { ACCEPT_BATCH_MAX, ROUTE_WAIT_MAX, WAITING_MAX } from '../limits.js'
 import { type Arrivals, WaitingArrivals } from '../transport/arrivals.js'
 import type { ListeningPort } from '../transport/listening-port.js'
+import { Exhaustion } from './exhaustion.js'
 import { Lane } from './lane.js'
 import { type Chooser, chooserOf, type Policy } from './policy.js'
 import { routed } from './routed.js'
@@ -15,6 +16,8 @@ export interface DispatcherOptions {
   policy?: Policy
   /** At most this many connections queued, unclaimed or open over all targets. Default: no limit. */
   limit?: number
+  /** Every target is of some group: what is routed to none goes to any. Default false: to those of none alone. */
+  allGrouped?: boolean
   /** accept(2) found no free descriptor (EMFILE, ENFILE); it is tried again by itself. */
   onExhausted?: (error: SyscallError) => void
   /** A user's policy threw; the connection went by 'least-connections'. */
@@ -35,18 +38,21 @@ const RESUME_FRACTION = 0.1
 export class Dispatcher {
   readonly #choose: Chooser
   readonly #limit: number
-  readonly #onExhausted: (error: SyscallError) => void
+  readonly #allGrouped: boolean
   readonly #onSetback: Required<DispatcherOptions>['onSetback']
   readonly #lanes = new Map<number, Lane>()
+  readonly #exhaustion: Exhaustion
   readonly #targets = new Map<Target, Set<Lane>>()
   #dispatched = 0
 
   /** @throws {TypeError | RangeError} an unknown policy, a limit below 1 */
   constructor(options: DispatcherOptions = {}) {
-    this.#choose = routed(chooserOf(options.policy ?? 'least-connections', options.onPolicyError ?? (() => {})))
+    this.#allGrouped = options.allGrouped ?? false
+    const chooser = chooserOf(options.policy ?? 'least-connections', options.onPolicyError ?? (() => {}))
+    this.#choose = routed(chooser, this.#allGrouped)
     this.#limit = options.limit ?? Number.POSITIVE_INFINITY
     if (!(this.#limit >= 1)) throw new RangeError(`limit: a number from 1, not ${options.limit}`)
-    this.#onExhausted = options.onExhausted ?? (() => {})
+    this.#exhaustion = new Exhaustion(this.#lanes, options.onExhausted ?? (() => {}))
     this.#onSetback = options.onSetback ?? (() => {})
   }
 
@@ -152,7 +158,7 @@ export class Dispatcher {
     const lane = this.#lanes.get(id)
     if (lane === undefined || lane.retired) return
     this.acceptWaiting(id)
-    this.#pause(lane)
+    lane.pause()
     lane.retired = true
   }
 
@@ -180,27 +186,30 @@ export class Dispatcher {
 
   /** How many connections the whole may still take: the sums are made only where a limit asks for them. */
   #roomInAll(): number {
-    return this.#sharesRoom ? this.#limit - this.#load() - this.waiting : Number.POSITIVE_INFINITY
+    return this.#sharesRoom ? this.#placesInAll() - this.waiting : Number.POSITIVE_INFINITY
   }
 
+  /** The same, with those that wait counted as none: they are about to be given. */
+  #placesInAll(): number {
+    return this.#sharesRoom ? this.#limit - this.#load() : Number.POSITIVE_INFINITY
+  }
+
+  /** @returns 0: none waits, or there is no room */
   readonly #acceptBatch = (lane: Lane): number => {
     if (lane.busy) return 0 // a policy called something that came back here
     this.#giveWaiting(lane)
     const room = lane.refreshBudgets(Math.min(ACCEPT_BATCH_MAX, this.#roomInAll(), WAITING_MAX - lane.waiting.count))
     if (room <= 0) {
-      this.#pause(lane)
+      lane.pause()
       return 0
     }
     const count = lane.port.accept(room)
-    if (count < 0) {
-      this.#exhausted(lane, count)
-      return 0
-    }
+    if (count < 0) return this.#exhaustion.meet(lane, count, () => this.#resume(lane)) ? 1 : 0
     if (lane.handshake === null) this.#give(lane, lane.port.batch, count)
     else lane.handshake.admit(lane.port.batch, count)
     this.#giveWaiting(lane)
     // Full now: no need to be woken to find out. Who is looked at first has taken no room yet.
-    if (count === room && room < ACCEPT_BATCH_MAX && lane.handshake === null) this.#pause(lane)
+    if (count === room && room < ACCEPT_BATCH_MAX && lane.handshake === null) lane.pause()
     return count
   }
 
@@ -208,13 +217,14 @@ export class Dispatcher {
   #giveWaiting(lane: Lane): void {
     const { waiting } = lane
     if (waiting.count === 0 || lane.busy) return
-    if (lane.refreshBudgets(waiting.count) > 0) {
+    const most = Math.min(waiting.count, this.#placesInAll()) // who was undecided has no place yet
+    if (lane.refreshBudgets(most) > 0) {
       lane.busy = true
       let given = 0
       waiting.giveOut((index) => {
-        const gives = this.#giveOne(lane, waiting, index)
-        if (gives) given += 1
-        return gives
+        if (given >= most || !this.#giveOne(lane, waiting, index)) return false
+        given += 1
+        return true
       })
       lane.busy = false
       if (given > 0) flush(lane)
@@ -245,49 +255,28 @@ export class Dispatcher {
     }
   }
 
-  /** Closes those that have waited too long for room in the group they are routed to. */
+  /** Closes those that have waited too long for room in one group, or among those of none, while others may have some. */
   #beImpatient(lane: Lane): void {
     lane.patience ??= setTimeout(() => {
       lane.patience = null
-      const closed = lane.waiting.closeStale(ROUTE_WAIT_MAX, (note) => note?.route.group !== undefined)
-      if (closed > 0)
-        this.#onSetback('no room', `no worker of its group had room for ${ROUTE_WAIT_MAX} ms`, closed, null)
+      const apart = !this.#allGrouped && lane.targets.some(({ group }) => group !== null)
+      const closed = lane.waiting.closeStale(ROUTE_WAIT_MAX, (note) => apart || note?.route.group !== undefined)
+      const reason = `no worker that may have it had room for ${ROUTE_WAIT_MAX} ms`
+      if (closed > 0) this.#onSetback('no room', reason, closed, null)
       this.#resume(lane)
       if (lane.waiting.count > 0) this.#beImpatient(lane)
     }, ROUTE_WAIT_MAX / 4).unref()
-  }
-
-  #pause(lane: Lane): void {
-    if (lane.paused) return
-    lane.paused = true
-    lane.port.pause()
   }
 
   /** Polls a paused port again once a tenth of the capacity is free, lest it flutter at every single finish. */
   #resume(lane: Lane): void {
     this.#giveWaiting(lane)
     if (!lane.paused || lane.retired || lane.retry !== null) return
-    let room = 0
-    let capacity = 0
-    for (const target of lane.targets) {
-      room += target.room
-      capacity += target.capacity
-    }
+    const { room, capacity } = lane
     const enough = Math.max(1, RESUME_FRACTION * Math.min(capacity, this.#limit))
     if (Math.min(room, this.#roomInAll()) < enough) return
     lane.paused = false
     lane.port.watch(() => this.#acceptBatch(lane))
-  }
-
-  /** Not polled until a while has passed: the condition would wake the loop again and again. */
-  #exhausted(lane: Lane, errno: number): void {
-    if (lane.handshake?.shed() === true) lane.handshake.shed() // one for the next client, one for what it takes
-    this.#pause(lane)
-    lane.retry = setTimeout(() => {
-      lane.retry = null
-      this.#resume(lane)
-    }, ACCEPT_RETRY)
-    this.#onExhausted(new SyscallError(errno, 'accept4'))
   }
 }
 

@@ -34,6 +34,23 @@ export class Lane {
     return Math.min(most, room)
   }
 
+  /** How many connections its targets may be given now. */
+  get room(): number {
+    return this.targets.reduce((sum, target) => sum + target.room, 0)
+  }
+
+  /** The same with nothing open. */
+  get capacity(): number {
+    return this.targets.reduce((sum, target) => sum + target.capacity, 0)
+  }
+
+  /** Its port is not polled: clients wait in the kernel's queue. */
+  pause(): void {
+    if (this.paused) return
+    this.paused = true
+    this.port.pause()
+  }
+
   /** Nothing more is given to anybody. */
   close(): void {
     if (this.retry !== null) clearTimeout(this.retry)

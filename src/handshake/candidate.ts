@@ -11,12 +11,19 @@ export class Candidate implements Inspected {
   inspect: Inspect
   /** What the proxies in front said; null: nothing yet. */
   proxied: Proxied | null = null
+  /** The client has said that it will send nothing more. */
+  hungUp = false
+  /** That, and all it has sent is shown. */
   ended = false
   /** Bytes that must be there before it is looked at again. */
   more = 1
   looks = 0
   /** Its descriptor is reported when more comes. */
   watched = false
+  /** More may have come than was shown, of which no event tells. */
+  unseen = false
+  /** Its descriptor was handed over or closed. */
+  taken = false
   #batch: Arrivals | null
   readonly #index: number
   #ends: Connection | null = null

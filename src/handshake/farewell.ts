@@ -21,7 +21,7 @@ export class Farewells {
   readonly #watch: (descriptor: number) => void
   readonly #unwatch: (descriptor: number) => void
 
-  /** @param watch  tells `heard` each time more comes of a descriptor. @param unwatch  before the descriptor is closed */
+  /** @param watch  tells `heard` each time more comes of a descriptor, or throws. @param unwatch  before the descriptor is closed */
   constructor(watch: (descriptor: number) => void, unwatch: (descriptor: number) => void) {
     this.#watch = watch
     this.#unwatch = unwatch
@@ -52,8 +52,12 @@ export class Farewells {
     const leaving = { since: performance.now(), bytes: 0 }
     if (this.#isOver(descriptor, leaving)) return close(descriptor)
     if (this.#leaving.size >= FAREWELLS_MAX) this.#endOldest()
+    try {
+      this.#watch(descriptor)
+    } catch {
+      return close(descriptor) // the kernel cannot watch one more: the words are on their way
+    }
     this.#leaving.set(descriptor, leaving)
-    this.#watch(descriptor)
   }
 
   /** More has come of one. */

@@ -1,14 +1,17 @@
-import { ACCEPT_BATCH_MAX, FIRST_LOOK_BYTES, HANDSHAKE_BYTES_MAX, LOOKS_MAX } from '../limits.js'
+import { FIRST_LOOK_BYTES, LOOKS_MAX } from '../limits.js'
+import { SO_ERROR, SOL_SOCKET } from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
 import { recvmsg, WOULD_BLOCK } from '../syscalls/message.js'
-import { peek } from '../syscalls/peek.js'
 import { EVERY_TIME, READY, ReadyQueue } from '../syscalls/ready.js'
+import { getsockoptInt } from '../syscalls/sockopt.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
 import { type ArrivalNote, arrivalNote } from '../transport/arrival-note.js'
 import type { Arrivals } from '../transport/arrivals.js'
+import { Alarm } from './alarm.js'
 import { Candidate } from './candidate.js'
 import { Farewells } from './farewell.js'
 import { type Judged, judge } from './judge.js'
+import { firstLooks, type Look, nextLooks } from './look.js'
 import type { SettledHandshake } from './options.js'
 import type { Header, Refusal, Route } from './verdict.js'
 
@@ -25,19 +28,12 @@ export interface HandshakeOwner {
   setback(setback: Setback, reason: string, connection: Candidate): void
 }
 
-/** Filled and read within one turn: one is enough for a thread. */
-const firstBytes = Buffer.allocUnsafeSlow(ACCEPT_BATCH_MAX * FIRST_LOOK_BYTES)
-const descriptors = new Int32Array(ACCEPT_BATCH_MAX)
-const lengths = new Int32Array(ACCEPT_BATCH_MAX)
-const one = new Int32Array(1)
-const length = new Int32Array(1)
-let allBytes: Buffer | null = null
-
 /**
  * Connections between accept(2) and the choice of a target, while it is looked at what their clients say.
  *
  * Invariants: not a byte is taken from a connection but the headers of proxies; an undecided connection is decided, given
- * up or gone within its time, and there are never more than the options say; whoever is undecided holds no worker.
+ * up or gone within its time, and there are never more than the options say; whoever is undecided holds no worker. A
+ * connection is handed over or closed once, also when inspections and listeners come back here, or close it all.
  */
 export class Handshake {
   readonly #options: SettledHandshake
@@ -47,18 +43,18 @@ export class Handshake {
   readonly #queue = new ReadyQueue()
   readonly #watcher: Watcher
   readonly #farewells: Farewells
-  #timer: NodeJS.Timeout | null = null
-  #timerAt = Number.POSITIVE_INFINITY
+  readonly #alarm = new Alarm(() => this.#expire())
+  /** Those of the batch that is being looked at. */
+  #admitting: readonly Candidate[] = []
+  #closed = false
 
   /** @throws {SyscallError} EMFILE, ENFILE: no descriptor for the queue of the kernel's */
   constructor(options: SettledHandshake, owner: HandshakeOwner) {
     this.#options = options
     this.#owner = owner
-    this.#watcher = new Watcher(this.#queue.descriptor, () => this.#ready())
-    this.#watcher.referenced = false // the port keeps the process alive, or nothing does
-    this.#watcher.watch(READABLE)
+    this.#watcher = this.#watchQueue()
     this.#farewells = new Farewells(
-      (descriptor) => this.#watch(descriptor),
+      (descriptor) => this.#queue.arm(descriptor, READY.readable | EVERY_TIME),
       (descriptor) => this.#queue.disarm(descriptor),
     )
   }
@@ -70,70 +66,99 @@ export class Handshake {
 
   /** Looks at connections that were just accepted. Takes all rows. */
   admit(batch: Arrivals, count: number): void {
-    for (let i = 0; i < count; i++) descriptors[i] = batch.descriptor(i)
-    peek(descriptors, count, firstBytes, FIRST_LOOK_BYTES, lengths)
+    const outer = this.#admitting
+    for (const candidate of outer) candidate.leaveBatch() // an inspection led here: theirs was filled again
     const now = performance.now()
-    for (let i = 0; i < count; i++) {
-      const candidate = new Candidate(batch, i, this.#options.inspect, now)
-      const start = i * FIRST_LOOK_BYTES
-      this.#heard(candidate, lengths[i] as number, firstBytes, start, FIRST_LOOK_BYTES)
-      candidate.leaveBatch()
-    }
+    const { inspect, bytes } = this.#options
+    const candidates = Array.from({ length: count }, (_, i) => new Candidate(batch, i, inspect, now))
+    const size = Math.min(FIRST_LOOK_BYTES, bytes)
+    this.#admitting = candidates
+    firstLooks.lend((look) => {
+      look.at(candidates, size)
+      for (let i = 0; i < count; i++) {
+        const candidate = candidates[i] as Candidate
+        const undecided = this.#heard(candidate, look, i)
+        if (undecided && look.isFull(i) && size < bytes) this.#lookAgain(candidate)
+        else if (undecided) this.#wait(candidate)
+        candidate.leaveBatch()
+      }
+    })
+    this.#admitting = outer
     this.#owner.settled()
   }
 
   /** Gives up the oldest, as there is no room for more. @returns whether there was one */
-  shed(): boolean {
+  shed(reason = 'too many were undecided'): boolean {
     for (const candidate of this.#undecided.values()) {
-      this.#giveUp(candidate, 'crowded out', 'too many were undecided')
+      this.#giveUp(candidate, 'crowded out', reason)
       return true
     }
     return false
   }
 
-  /** Closes everything that is undecided. */
+  /** Closes everything that is undecided. Closing twice does nothing. */
   close(): void {
-    for (const { descriptor } of this.#undecided.values()) close(descriptor)
-    this.#undecided.clear()
+    if (this.#closed) return
+    for (const candidate of [...this.#undecided.values()]) this.#gone(candidate)
     this.#farewells.close()
-    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#closed = true
+    this.#alarm.clear()
     this.#watcher.close()
     close(this.#queue.descriptor)
   }
 
+  #watchQueue(): Watcher {
+    try {
+      const watcher = new Watcher(this.#queue.descriptor, () => this.#ready())
+      watcher.referenced = false // the port keeps the process alive, or nothing does
+      watcher.watch(READABLE)
+      return watcher
+    } catch (error) {
+      close(this.#queue.descriptor)
+      throw error
+    }
+  }
+
   #ready(): void {
+    // Who is meant is found out first: what inspections do may give a number to another connection.
+    const reported: [Candidate, number][] = []
     this.#queue.take((descriptor, events) => {
-      if (this.#farewells.has(descriptor)) return this.#farewells.heard(descriptor)
       const candidate = this.#undecided.get(descriptor)
-      if (candidate === undefined) return
-      // An error or the end of both directions is reported as all events there are, whatever was asked for.
-      if ((events & READY.writable) !== 0) this.#gone(candidate)
-      else this.#lookAgain(candidate, (events & READY.urgent) !== 0)
+      if (candidate === undefined) this.#farewells.heard(descriptor)
+      else reported.push([candidate, events])
     })
+    for (const [candidate, events] of reported) {
+      if (candidate.taken) continue
+      // An error or the end of both directions is reported as all events there are, whatever was asked for.
+      if ((events & READY.writable) !== 0 && hasFailed(candidate)) this.#gone(candidate)
+      else {
+        candidate.hungUp ||= (events & READY.urgent) !== 0
+        this.#lookAgain(candidate)
+      }
+    }
     this.#owner.settled()
   }
 
-  #lookAgain(candidate: Candidate, ended: boolean): void {
-    candidate.ended ||= ended
+  #lookAgain(candidate: Candidate): void {
     candidate.looks += 1
     if (candidate.looks > LOOKS_MAX) {
       return this.#giveUp(candidate, 'too long', `it came in more than ${LOOKS_MAX} pieces`)
     }
-    allBytes ??= Buffer.allocUnsafeSlow(HANDSHAKE_BYTES_MAX)
-    const size = this.#options.bytes
-    one[0] = candidate.descriptor
-    peek(one, 1, allBytes, size, length)
-    this.#heard(candidate, length[0] as number, allBytes, 0, size)
+    const undecided = nextLooks.lend((look) => {
+      look.at([candidate], this.#options.bytes)
+      return this.#heard(candidate, look, 0)
+    })
+    if (undecided) this.#wait(candidate)
   }
 
-  /** @param count  what peek gave; `size` is the most it could have given */
-  #heard(candidate: Candidate, count: number, buffer: Buffer, start: number, size: number): void {
-    if (count === WOULD_BLOCK) return this.#wait(candidate)
-    if (count <= 0) return this.#gone(candidate) // its client has gone: nobody is told
-    const decided = this.#decide(candidate, buffer.subarray(start, start + count))
-    if (decided) return
-    if (count === size && size < this.#options.bytes) this.#lookAgain(candidate, false)
-    else this.#wait(candidate)
+  /** @returns whether it is undecided still */
+  #heard(candidate: Candidate, look: Look, index: number): boolean {
+    const length = look.length(index)
+    if (length === WOULD_BLOCK) return true
+    candidate.ended = candidate.hungUp && !look.isFull(index)
+    if (length > 0 && !this.#closed) return !this.#decide(candidate, look.bytes(index))
+    this.#gone(candidate) // its client has gone: nobody is told
+    return false
   }
 
   /** @returns false: more must come */
@@ -141,6 +166,10 @@ export class Handshake {
     let rest = bytes
     while (candidate.ended || rest.length >= candidate.more) {
       const verdict = judge(candidate, rest)
+      if (candidate.taken || this.#closed) {
+        this.#gone(candidate)
+        return true
+      }
       switch (verdict.kind) {
         case 'route':
           this.#decided(candidate, verdict.route)
@@ -186,35 +215,38 @@ export class Handshake {
     }
     candidate.proxied = proxied ?? candidate.proxied
     candidate.more = 1
+    candidate.unseen = true
     if (next === null) this.#decided(candidate, {})
     else candidate.inspect = next
     return next !== null
   }
 
   #wait(candidate: Candidate): void {
-    if (candidate.watched) return
-    if (this.#undecided.size >= this.#options.undecided) this.shed()
+    if (this.#closed) return this.#gone(candidate)
+    if (candidate.watched && !candidate.unseen) return
+    if (!candidate.watched && this.#undecided.size >= this.#options.undecided) this.shed()
+    try {
+      this.#queue.arm(candidate.descriptor, READY.readable | EVERY_TIME)
+    } catch (error) {
+      return this.#giveUp(candidate, 'crowded out', `it cannot be watched (${(error as Error).message})`)
+    }
+    candidate.unseen = false
     candidate.watched = true
     this.#undecided.set(candidate.descriptor, candidate)
-    this.#watch(candidate.descriptor)
-    this.#wakeAt(candidate.since + this.#options.time)
-  }
-
-  #watch(descriptor: number): void {
-    this.#queue.arm(descriptor, READY.readable | EVERY_TIME)
-    this.#wakeAt(this.#farewells?.deadline ?? Number.POSITIVE_INFINITY)
+    this.#alarm.setFor(candidate.since + this.#options.time)
   }
 
   #decided(candidate: Candidate, route: Route): void {
-    this.#forget(candidate)
-    this.#owner.decided(candidate.descriptor, arrivalNote(route, candidate.proxied))
+    if (this.#closed) return this.#gone(candidate)
+    if (this.#take(candidate)) this.#owner.decided(candidate.descriptor, arrivalNote(route, candidate.proxied))
   }
 
   #refuse(candidate: Candidate, { refuse }: Refusal): void {
-    this.#forget(candidate)
     const words = typeof refuse === 'string' ? Buffer.from(refuse) : refuse
-    if (words.length === 0) close(candidate.descriptor)
-    else this.#farewells.say(candidate.descriptor, words)
+    if (this.#closed || words.length === 0) return this.#gone(candidate)
+    if (!this.#take(candidate)) return
+    this.#farewells.say(candidate.descriptor, words)
+    this.#alarm.setFor(this.#farewells.deadline)
   }
 
   #giveUp(candidate: Candidate, setback: Setback, reason: string): void {
@@ -226,28 +258,23 @@ export class Handshake {
   }
 
   #gone(candidate: Candidate): void {
-    this.#forget(candidate)
-    close(candidate.descriptor)
+    if (this.#take(candidate)) close(candidate.descriptor)
   }
 
-  /** Before it is closed or handed over: the kernel would go on reporting it while anybody has it. */
-  #forget(candidate: Candidate): void {
-    if (!candidate.watched) return
+  /**
+   * Before it is closed or handed over: the kernel would go on reporting it while anybody has it.
+   * @returns false: that has happened already
+   */
+  #take(candidate: Candidate): boolean {
+    if (candidate.taken) return false
+    candidate.taken = true
+    if (!candidate.watched) return true
     this.#undecided.delete(candidate.descriptor)
     this.#queue.disarm(candidate.descriptor)
-  }
-
-  /** One timer for all: what came first is late first. */
-  #wakeAt(when: number): void {
-    if (when >= this.#timerAt) return
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timerAt = when
-    this.#timer = setTimeout(() => this.#expire(), Math.max(1, when - performance.now())).unref()
+    return true
   }
 
   #expire(): void {
-    this.#timer = null
-    this.#timerAt = Number.POSITIVE_INFINITY
     const now = performance.now()
     this.#farewells.expire(now)
     let next = this.#farewells.deadline
@@ -259,7 +286,12 @@ export class Handshake {
       }
       this.#giveUp(candidate, 'late', `nothing could be decided within ${this.#options.time} ms`)
     }
-    if (next < Number.POSITIVE_INFINITY) this.#wakeAt(next)
+    if (!this.#closed) this.#alarm.setFor(next)
     this.#owner.settled()
   }
+}
+
+/** The connection is broken, and its last bytes are of no use to anybody. */
+function hasFailed({ descriptor }: Candidate): boolean {
+  return getsockoptInt(descriptor, SOL_SOCKET, SO_ERROR) !== 0
 }

@@ -23,7 +23,7 @@ export interface PortInspectionEvents {
   connection: [connection: InspectedConnection]
   /** A client was turned away, or not decided; `otherwise` says what became of it. */
   setback: [event: { setback: Setback; reason: string; peer: string | null }]
-  /** No descriptor was free to accept with (EMFILE, ENFILE); it is tried again by itself. */
+  /** No descriptor was free to accept with (EMFILE, ENFILE), and nobody undecided to give up; it is tried again by itself. */
   exhausted: [error: SyscallError]
 }
 
@@ -78,10 +78,10 @@ export class PortInspection extends EventEmitter<PortInspectionEvents> {
   #accept(): void {
     const count = this.#port.accept(ACCEPT_BATCH_MAX)
     if (count >= 0) return this.#handshake.admit(this.#port.batch, count)
-    this.#handshake.shed()
+    if (this.#handshake.shed('no descriptor was free')) return // the port is reported again
     this.#port.pause() // or the port would be reported again and again
     this.#retry = setTimeout(() => {
-      if (!this.#paused && !this.#closed) this.#port.watch(() => this.#accept())
+      if (!this.#paused && !this.#closed && this.#port.fd >= 0) this.#port.watch(() => this.#accept())
     }, ACCEPT_RETRY)
     guarded(() => this.emit('exhausted', new SyscallError(count, 'accept4')))
   }

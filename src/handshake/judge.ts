@@ -1,5 +1,6 @@
 /** What an inspection says, made sure of: inspections are programs' own. */
 import { shown } from '../arguments.js'
+import { checkProxied } from '../transport/proxied.js'
 import type { Candidate } from './candidate.js'
 import type { Header, More, Refusal, Route, Verdict } from './verdict.js'
 
@@ -15,7 +16,16 @@ export function judge(candidate: Candidate, bytes: Buffer): Judged {
   try {
     return judged(candidate.inspect(bytes, candidate), bytes.length)
   } catch (error) {
-    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error), error }
+    return { kind: 'failed', reason: textOf(error), error }
+  }
+}
+
+/** What was thrown, which may be anything, in words. */
+function textOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'it threw something that cannot be shown'
   }
 }
 
@@ -23,18 +33,20 @@ function judged(verdict: Verdict, there: number): Judged {
   if (typeof verdict !== 'object' || verdict === null) {
     throw new TypeError(`inspect gave ${shown(verdict)}: a verdict is a route, { more }, { refuse } or a header`)
   }
-  if (verdict instanceof Promise) throw new TypeError('inspect gave a promise: it must decide at once, or ask for more')
+  if (verdict instanceof Promise) {
+    verdict.catch(() => {}) // what it rejects with is of no interest any more
+    throw new TypeError('inspect gave a promise: it must decide at once, or ask for more')
+  }
   if (verdict.more !== undefined) return { kind: 'more', more: checkedMore(verdict) }
   if (verdict.refuse !== undefined) return { kind: 'refusal', refusal: checkedRefusal(verdict) }
   if (verdict.header !== undefined) return { kind: 'header', header: checkedHeader(verdict, there) }
-  const { group, worker, key } = verdict
-  checkString('group', group)
-  checkString('worker', worker)
-  checkString('key', key)
+  checkText('group', verdict.group)
+  checkText('worker', verdict.worker)
+  checkText('key', verdict.key)
   return { kind: 'route', route: verdict }
 }
 
-function checkString(name: string, value: unknown): void {
+function checkText(name: string, value: unknown): void {
   if (value !== undefined && typeof value !== 'string') throw new TypeError(`${name}: a string, not ${shown(value)}`)
 }
 
@@ -44,7 +56,8 @@ function checkedMore({ more }: More): number {
 }
 
 function checkedRefusal(refusal: Refusal): Refusal {
-  const { refuse } = refusal
+  const { refuse, reason } = refusal
+  checkText('reason', reason)
   if (typeof refuse === 'string' || refuse instanceof Uint8Array) return refusal
   throw new TypeError(`refuse: what is said to the client, a string or bytes, not ${shown(refuse)}`)
 }
@@ -54,6 +67,9 @@ function checkedHeader(verdict: Header, there: number): Header {
   if (!Number.isInteger(header) || header < 1 || header > there) {
     throw new RangeError(`header: from 1 to the ${there} bytes that are there, not ${shown(header)}`)
   }
-  if (next === null || typeof next === 'function') return verdict
-  throw new TypeError(`next: whoever looks at what follows, or null, not ${shown(next)}`)
+  if (next !== null && typeof next !== 'function') {
+    throw new TypeError(`next: whoever looks at what follows, or null, not ${shown(next)}`)
+  }
+  if (verdict.proxied) checkProxied(verdict.proxied)
+  return verdict
 }

@@ -1,5 +1,6 @@
 import { checkOptions, shown, wholeNumber } from '../arguments.js'
 import { HANDSHAKE_BYTES, HANDSHAKE_BYTES_MAX, HANDSHAKE_TIME, UNDECIDED_MAX } from '../limits.js'
+import { destination } from './destination.js'
 import type { Inspect, Refusal, Route } from './verdict.js'
 
 /** Connections are looked at before they are handed over, and handed over as what they first say asks for. */
@@ -40,13 +41,14 @@ export function settleHandshake(options: HandshakeOptions): SettledHandshake {
   if (otherwise !== 'close' && (typeof otherwise !== 'object' || otherwise === null)) {
     throw new TypeError(`handshake.otherwise: 'close', a route or a refusal, not ${shown(otherwise)}`)
   }
+  const settled = otherwise === 'close' ? otherwise : destination('handshake.otherwise', otherwise)
   return {
     inspect,
     ...(ports === undefined ? {} : { ports }),
     bytes: wholeNumber('handshake.bytes', bytes ?? HANDSHAKE_BYTES, 1, HANDSHAKE_BYTES_MAX),
     time: wholeNumber('handshake.time', time ?? HANDSHAKE_TIME, 1, 0x7fffffff),
     undecided: wholeNumber('handshake.undecided', undecided ?? UNDECIDED_MAX, 1),
-    otherwise,
+    otherwise: settled,
   }
 }
 

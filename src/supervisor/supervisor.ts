@@ -65,6 +65,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#dispatcher = new Dispatcher({
       policy,
       limit: maxTotal,
+      allGrouped: places.every(({ group }) => group !== null),
       onExhausted: (error) => this.emit('exhausted', { error }),
       onPolicyError: (error) => this.emit('policyError', { error }),
       onSetback: (setback, reason, connections, of) => this.#setbacks.add(setback, reason, connections, of),

@@ -1,5 +1,7 @@
 /** What a proxy in front said of a connection, and how it travels with it. */
 import { isIP } from 'node:net'
+import { shown, wholeNumber } from '../arguments.js'
+import { PROXY_HEADER_BYTES_MAX } from '../limits.js'
 import type { SocketAddress } from './address.js'
 
 /** One of the type-length-value fields of a PROXY header of version 2, as it came. */
@@ -17,6 +19,9 @@ export interface Proxied {
   readonly fields: readonly ProxyField[]
 }
 
+/** Bytes before the value of each, in a header of version 2. */
+const FIELD_HEADER = 3
+
 type WireAddress = [address: string, port: number]
 
 /** The same as JSON. */
@@ -33,6 +38,29 @@ export function encodeProxied({ peer, local, fields }: Proxied): WireProxied {
     local: [local.address, local.port],
     ...(fields.length === 0 ? {} : { fields: fields.map(({ type, value }) => [type, value.toString('base64')]) }),
   }
+}
+
+/**
+ * Makes sure that a program's own `Proxied` can be told and travel: addresses are numeric, fields fit in a header.
+ * @throws {TypeError | RangeError} it cannot
+ */
+export function checkProxied({ peer, local, fields }: Proxied): void {
+  for (const [name, end] of Object.entries({ peer, local })) {
+    const read = decodeAddress([end?.address, end?.port])
+    if (read !== null && read.family === end.family) continue
+    throw new TypeError(`proxied.${name}: { address, family, port } with a numeric address, not ${shown(end)}`)
+  }
+  if (!Array.isArray(fields)) throw new TypeError(`proxied.fields: a list, not ${shown(fields)}`)
+  let bytes = 0
+  for (const { type, value } of fields as readonly ProxyField[]) {
+    wholeNumber('proxied.fields: type', type, 0, 255)
+    if (!Buffer.isBuffer(value)) throw new TypeError(`proxied.fields: value: a Buffer, not ${shown(value)}`)
+    bytes += FIELD_HEADER + value.length
+  }
+  if (bytes <= PROXY_HEADER_BYTES_MAX) return
+  throw new RangeError(
+    `proxied.fields: at most ${PROXY_HEADER_BYTES_MAX} bytes with ${FIELD_HEADER} for each, not ${bytes}`,
+  )
 }
 
 /** Reads what another program wrote. @returns null: it says nothing that can be understood */
