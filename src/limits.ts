@@ -125,6 +125,9 @@ export const OFFERED_BYTES_MAX = 16 * 1024 * 1024
 /** Offers that wait at the sender, sent or not; more are refused at once. */
 export const OFFERS_WAITING_MAX = 4096
 
+/** Offers of other workers that one worker has not answered, from which on those with fewer are asked first. */
+export const RELAY_CROWD = 8
+
 /** Milliseconds a peer has to answer the withdrawal of an offer; then the channel is cut, which settles it. */
 export const WITHDRAWAL_ANSWER_MAX = 1_000
 

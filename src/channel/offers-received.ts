@@ -59,6 +59,11 @@ export class OffersReceived {
     return this.#queue.length
   }
 
+  /** Whether one is claimed, and the kernel has not the claim yet. */
+  get isClaiming(): boolean {
+    return this.#claiming !== null
+  }
+
   /** Takes the descriptors. @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: more than was agreed */
   offered(offer: DecodedOffer, descriptors: Int32Array | null): void {
     let error: HandoverError | null

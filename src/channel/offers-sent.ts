@@ -10,7 +10,7 @@ import type { Packed } from './packing.js'
 
 /** One call of `send`, from the call to its end. */
 interface Offer {
-  readonly number: number
+  number: number
   state: 'waiting' | 'with the peer' | 'ended'
   readonly claimed: () => void
   readonly failed: (error: unknown) => void
@@ -58,7 +58,10 @@ export class OffersSent {
   #window: Window = WINDOW
   /** The peer does not answer: what ends the channel so that both sides agree. */
   readonly #cut: () => void
-  /** The peer passes offers on to others, who may have them when the peer is gone. */
+  /**
+   * The peer passes offers on to others, who may have them when the peer is gone. Nothing is between two of them, so that
+   * one whose things are still being released holds up no other.
+   */
   readonly #passedOn: boolean
 
   constructor(cut: () => void, passedOn = false) {
@@ -132,6 +135,7 @@ export class OffersSent {
       return offer.failed(offer.withdrawn)
     }
     offer.packed = packed
+    if (this.#passedOn) this.#overtake(offer)
     try {
       const { things, bytes, descriptors } = packed
       offer.frames = encodeOffer(offer.number, { message, things }, bytes, descriptors.length)
@@ -142,6 +146,14 @@ export class OffersSent {
     } catch (error) {
       this.#end(offer, error)
     }
+  }
+
+  /** Behind those that are ready, before those that are not: the peer wants numbers that rise. */
+  #overtake(offer: Offer): void {
+    offer.number = this.#last++
+    this.#waiting.splice(this.#waiting.indexOf(offer), 1)
+    const unready = this.#waiting.findIndex(({ packed }) => packed === null)
+    this.#waiting.splice(unready < 0 ? this.#waiting.length : unready, 0, offer)
   }
 
   /** Asked anew where a call may have changed it. */

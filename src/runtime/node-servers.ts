@@ -4,6 +4,7 @@
  */
 import net from 'node:net'
 import { stopHttpTimer } from './node-http.js'
+import { goOnWaiting } from './node-http-idle.js'
 
 interface Inside extends net.Server {
   _connections: number
@@ -52,4 +53,5 @@ export function joinServer(server: net.Server, socket: net.Socket): void {
   inside(server)._connections += 1
   Object.assign(socket, { server, _server: server })
   server.emit('connection', socket)
+  goOnWaiting(server, socket)
 }

@@ -78,6 +78,11 @@ export class RelayEnd {
     return this.#target?.load ?? 0
   }
 
+  /** How many it is offered that it has not answered. */
+  get pending(): number {
+    return this.#sent.count
+  }
+
   get isPrompt(): boolean {
     return this.#target?.isPrompt ?? false
   }

@@ -2,6 +2,7 @@ import type { Packed } from '../channel/packing.js'
 import { onStop, type StopOptions } from '../channel/stop.js'
 import { rendezvous } from '../dispatch/rendezvous.js'
 import { HandoverError } from '../errors.js'
+import { RELAY_CROWD } from '../limits.js'
 import type { HandOverMessage } from '../wire/control.js'
 import { Outcome } from '../wire/offer.js'
 import { RelayEnd, type Relayed } from './relay-end.js'
@@ -121,13 +122,22 @@ export class Relay {
     // One that is stuck is better than nobody: it may be starting, and the connection waits for it as for any worker.
     const prompt = candidates.filter((end) => end.isPrompt)
     const [first = null, ...others] = prompt.length > 0 ? prompt : candidates
-    return others.reduce((best, end) => (best === null || end.load < best.load ? end : best), first)
+    return others.reduce((best, end) => (best === null || isFreer(end, best) ? end : best), first)
   }
 
   #listens(end: RelayEnd, ports: readonly number[]): boolean {
     const own = this.#owner.portsOf(end.place)
     return ports.some((port) => own.includes(port))
   }
+}
+
+/**
+ * Whether it has fewer connections; or, where many are on their way, fewer of those: one that has just got stuck, and is
+ * not known to be, does not get all that is left of the sender's window.
+ */
+function isFreer(one: RelayEnd, other: RelayEnd): boolean {
+  const [crowd, others] = [one, other].map(({ pending }) => (pending < RELAY_CROWD ? 0 : pending)) as [number, number]
+  return crowd === others ? one.load < other.load : crowd < others
 }
 
 /**

@@ -1,5 +1,6 @@
 import net from 'node:net'
 import tty from 'node:tty'
+import { markAnswered } from '../runtime/node-http-idle.js'
 import { descriptorOfSocket, handleName } from '../runtime/node-sockets.js'
 import { AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM } from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
@@ -20,6 +21,7 @@ export function adoptSocket(descriptor: number, details: ConnectionDetails, byte
       const ends = decodeProxied(details.proxied)
       if (ends !== null) showProxiedBy(socket, ends)
       if (bytes.length > 0) socket.unshift(bytes)
+      if (details.answered) markAnswered(socket)
       if (details.timeout !== undefined) socket.setTimeout(details.timeout)
       return socket
     } catch (error) {

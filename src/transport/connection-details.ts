@@ -2,6 +2,7 @@
 import type net from 'node:net'
 import tty from 'node:tty'
 import { httpState } from '../runtime/node-http.js'
+import { waitsForAnother } from '../runtime/node-http-idle.js'
 import { handleName, optionsOf } from '../runtime/node-sockets.js'
 import { detailsOf, familyOf, notUnderstood } from './arrived.js'
 import { decodeProxied, encodeProxied, type WireProxied } from './proxied.js'
@@ -26,6 +27,8 @@ export interface ConnectionDetails {
   readonly noDelay?: true
   /** SO_KEEPALIVE was set; seconds until the first probe, 0: the system's own. */
   readonly keepAlive?: number
+  /** HTTP: it has had an answer, and waits for another request. */
+  readonly answered?: true
   /** What a proxy in front said of it. */
   readonly proxied?: WireProxied
   /** It was a `Transport`, and becomes one. */
@@ -46,6 +49,7 @@ export function describe(socket: net.Socket, descriptor: number): ConnectionDeta
     ...(timeout > 0 ? { timeout } : {}),
     ...(noDelay ? { noDelay } : {}),
     ...(keepAlive === null ? {} : { keepAlive }),
+    ...(waitsForAnother(socket) ? { answered: true } : {}),
     ...(ends === null ? {} : { proxied: encodeProxied(ends) }),
   }
 }
@@ -62,7 +66,8 @@ function typeOf(socket: net.Socket, descriptor: number): TransportKind {
  * @throws {HandoverError} ERR_HANDOVER_BAD_FRAME
  */
 export function parseDetails(value: unknown): ConnectionDetails {
-  const { type, halfOpen, noRead, noWrite, timeout, noDelay, keepAlive, proxied, transport } = detailsOf(value)
+  const { type, halfOpen, noRead, noWrite, timeout, noDelay, keepAlive, answered, proxied, transport } =
+    detailsOf(value)
   const ends = decodeProxied(proxied)
   const kind = transportKinds.find((name) => name === type)
   if (kind === undefined) throw notUnderstood('connection', value)
@@ -74,6 +79,7 @@ export function parseDetails(value: unknown): ConnectionDetails {
     ...(isDuration(timeout) && timeout > 0 ? { timeout } : {}),
     ...(noDelay === true ? { noDelay } : {}),
     ...(isDuration(keepAlive) ? { keepAlive } : {}),
+    ...(answered === true ? { answered } : {}),
     ...(ends === null ? {} : { proxied: encodeProxied(ends) }),
     ...(transport === true ? { transport } : {}),
   }

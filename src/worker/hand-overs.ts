@@ -22,8 +22,6 @@ export type Taken = (socket: net.Socket, state: unknown) => void
 export interface HandOverOwner {
   /** It takes nothing new. */
   readonly draining: boolean
-  /** The program is in a call that waits for the master: no other code of its may run. */
-  readonly asking: boolean
   /** What serves connections of one of these ports as if they had just come; undefined: nobody here. */
   serverOf(ports: readonly number[]): ((socket: net.Socket) => void) | undefined
   /** A connection is this worker's from now on. */
@@ -48,10 +46,8 @@ export class HandOvers {
   readonly #received: OffersReceived
   readonly #handlers = new Map<string, Taken>()
   readonly #states = new WeakMap<DecodedOffer, unknown>()
-  /** How many offers are waited for. */
-  #awaited = 0
-  /** What came while the program was asking for a port, which may be the one that is meant. */
-  #early: [DecodedOffer, Int32Array | null][] = []
+  /** What came and is looked at in the next turn. */
+  #arrived: [DecodedOffer, Int32Array | null][] = []
 
   constructor(owner: HandOverOwner) {
     this.#owner = owner
@@ -61,6 +57,7 @@ export class HandOvers {
         if (error.code !== 'ERR_HANDOVER_REFUSED') warnRefused(error, null)
       },
     )
+    this.#takeNext()
   }
 
   /** How many are on their way to others. */
@@ -102,14 +99,11 @@ export class HandOvers {
         else this.#sent.open(link(), window)
         this.#received.open(link())
       },
-      offered: (offer, descriptors) => {
-        if (this.#owner.asking || this.#early.length > 0) this.#later(offer, descriptors)
-        else this.#offered(offer, descriptors)
-      },
+      offered: (offer, descriptors) => this.#later(offer, descriptors),
       answered: (verdict) => this.#sent.answered(verdict),
       withdrawn: (number) => this.#received.withdrawn(number),
       drained: () => {
-        this.#received.pump()
+        if (this.#received.isClaiming) setImmediate(() => this.#received.pump()) // as in #later
         this.#sent.pump()
       },
     }
@@ -117,22 +111,25 @@ export class HandOvers {
 
   /** The master is gone. */
   lost(): void {
-    for (const [, descriptors] of this.#early.splice(0)) closedWithThread.close(descriptors ?? NONE)
+    for (const [, descriptors] of this.#arrived.splice(0)) closedWithThread.close(descriptors ?? NONE)
     this.#received.lost()
     this.#received.end()
     this.#sent.lost(closedInDoubt())
     this.#sent.end(withoutMaster())
   }
 
-  /** Takes the descriptors. No more come than the window has room for. */
+  /**
+   * Takes the descriptors. The link is being read, maybe by a call that waits for the master's answer, and code of the
+   * program's may make such a call: it runs when that is over. No more come than the window has room for.
+   */
   #later(offer: DecodedOffer, descriptors: Int32Array | null): void {
     closedWithThread.addAll(descriptors ?? NONE)
-    this.#early.push([offer, descriptors])
-    if (this.#early.length > 1) return
+    this.#arrived.push([offer, descriptors])
+    if (this.#arrived.length > 1) return
     setImmediate(() => {
-      for (const [early, own] of this.#early.splice(0)) {
+      for (const [arrived, own] of this.#arrived.splice(0)) {
         closedWithThread.removeAll(own ?? NONE)
-        guarded(() => this.#offered(early, own))
+        guarded(() => this.#offered(arrived, own))
       }
     })
   }
@@ -147,16 +144,17 @@ export class HandOvers {
       // It has a thing without descriptors, which is of no kind that is known here: refused below.
     }
     this.#received.offered(bare, descriptors)
-    while (this.#awaited < this.#received.count) {
-      this.#awaited += 1
-      this.#received.take({
-        given: (claimed, own) => {
-          this.#awaited -= 1
-          this.#given(claimed, own)
-        },
-        ended: () => {},
-      })
-    }
+  }
+
+  /** Somebody always waits for the next: one that is claimed may have to wait for room on the link. */
+  #takeNext(): void {
+    this.#received.take({
+      given: (claimed, descriptors) => {
+        this.#given(claimed, descriptors)
+        this.#takeNext()
+      },
+      ended: () => {},
+    })
   }
 
   #willing({ message, kinds }: OfferView): boolean | string {

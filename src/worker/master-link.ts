@@ -64,9 +64,6 @@ export class MasterLink implements PortOwner {
       get draining() {
         return link.#draining
       },
-      get asking() {
-        return link.#asking
-      },
       serverOf: (ports) => {
         const handle = ports.map((port) => this.#portHandle(port)).find((one) => one !== undefined)
         return handle && ((socket) => handle.join(socket))

@@ -79,6 +79,27 @@ test('a request under way is answered where it is, and its connection moves then
   assert.equal(await client.ask(), '2')
 })
 
+test('a new worker that is stopped does not get all that moves', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: program(t, APP), workers: 2 })
+  const clients = await Promise.all(Array.from({ length: 300 }, () => keepAlive(t, app.port)))
+  for (const client of clients) await client.ask()
+  let stopped = 0
+  app.supervisor.on('ready', ({ generation }) => {
+    const all = app.supervisor.status().workers.filter((worker) => worker.generation === generation)
+    if (!all.every(({ ready }) => ready)) return
+    stopped = all[0]?.pid as number
+    process.kill(stopped, 'SIGSTOP') // before it is offered anything
+  })
+  const reloaded = reload(app)
+  const moved = (): number =>
+    app.supervisor.status().workers.find((one) => one.generation === 2 && one.open > 0)?.open ?? 0
+  await until('most have moved', () => moved() > 200)
+  process.kill(stopped, 'SIGCONT')
+  await reloaded
+  for (const client of clients) assert.equal(await client.ask(), '2')
+})
+
 test('where the successor has no room for all, the others end as in any drain', async (t) => {
   noLeak(t)
   const app = await supervise(t, { script: program(t, APP), maxConnections: 3 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import type net from 'node:net'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
+import { keepAlive } from '../support/keep-alive.js'
 import { allClosed, closed, heard, program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
@@ -127,5 +128,44 @@ test('the close of an http server closes its idle connections and lets the other
   await until('the second is answered', () => ofBusy.text.endsWith('answered'))
   await ofBusy.gone
   await heard(worker, 'closed')
+  await allClosed(supervisor)
+})
+
+for (const reloads of [1, 2]) {
+  test(`a connection that waits for another request still does after ${reloads} reloads: headersTimeout is not for it`, async (t) => {
+    const script = program(
+      t,
+      `import http from 'node:http'
+      const options = ${JSON.stringify({ ...SLOW, headersTimeout: 100, requestTimeout: 60_000 })}
+      const { HANDOVER_GENERATION: generation } = process.env
+      http.createServer(options, (request, response) => response.end(generation)).listen(0, '127.0.0.1')`,
+    )
+    const { supervisor, port } = await supervise(t, { script })
+    const client = await keepAlive(t, port)
+    assert.equal(await client.ask(), '1')
+    for (let round = 0; round < reloads; round++) await supervisor.reload()
+    const later = await connect({ port })
+    const received = collect(later)
+    await received.gone // which came later and is over the limit
+    assert.match(received.text, /^HTTP\/1\.1 408 /)
+    assert.equal(await client.ask(), String(1 + reloads))
+  })
+}
+
+test('keepAliveTimeout ends a connection that a reload has moved, in silence', async (t) => {
+  const script = program(
+    t,
+    `import http from 'node:http'
+    const keepAliveTimeout = process.env.HANDOVER_GENERATION === '1' ? 60_000 : 100
+    http.createServer({ keepAliveTimeout }, (request, response) => response.end('answer')).listen(0, '127.0.0.1')`,
+  )
+  const { supervisor, port } = await supervise(t, { script })
+  const socket = await connect({ port })
+  const received = collect(socket)
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until('it is answered', () => received.text.endsWith('answer'))
+  await supervisor.reload()
+  await received.gone
+  assert.match(received.text, /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nanswer$/s)
   await allClosed(supervisor)
 })
