@@ -31,6 +31,7 @@ export function nothingWrong(app: Supervised, clients: Crowd): void {
  */
 export async function reloads(
   app: Supervised,
+  clients: Crowd,
   { times, connections, between }: { times: number; connections: number; between: () => Promise<void> },
 ): Promise<void> {
   const { supervisor } = app
@@ -38,12 +39,14 @@ export async function reloads(
   supervisor.on('cut', (event) => cut.push(event))
   for (let generation = 2; generation <= times + 1; generation++) {
     await between()
+    nothingWrong(app, clients)
     const before = app.pids()
     await supervisor.reload({ drainTimeout: 30_000 })
     assert.deepEqual(cut, [], 'no connection is cut')
     const { workers } = supervisor.status()
     assert.ok(workers.every((worker) => worker.generation === generation))
     await until(`${connections} are with generation ${generation}`, () => count(app) === connections).catch(() => {})
+    nothingWrong(app, clients)
     assert.equal(count(app), connections)
     assert.deepEqual(before.filter(isAlive), [], 'the old workers are gone')
   }
