@@ -4,10 +4,14 @@ import type tls from 'node:tls'
 import { TICKET_KEY_BYTES } from '../limits.js'
 import { clientTrust, giveTicketKeys, isTlsServer } from '../runtime/node-tls.js'
 
+/** As JSON, so that no group's name can look like two words. */
+const GROUP = JSON.stringify(process.env.HANDOVER_GROUP ?? null)
+
 /**
  * Session tickets that every worker can open: keys are made of the master's secrets, which all workers have, and of what
- * the same server has in common in each, its port and what it asks of its clients. So no ticket of one server opens
- * another one of the same program.
+ * the same server has in common in each: its port, its group, and what it asks of its clients. So no ticket of one server opens
+ * another one of the same program, nor one of another group, which shows another certificate to who asks for another name.
+ * @see RFC 6066, 3: a session is not resumed under another server name
  */
 export class Tickets {
   /** Newest first. */
@@ -35,7 +39,7 @@ export class Tickets {
 
   #give(server: tls.Server, port: number): void {
     giveTicketKeys(server, () => {
-      const info = `handover tickets ${port} ${clientTrust(server)}`
+      const info = `handover tickets ${port} ${GROUP} ${clientTrust(server)}`
       return this.#secrets.map((secret) => Buffer.from(hkdfSync('sha256', secret, '', info, TICKET_KEY_BYTES)))
     })
   }

@@ -122,28 +122,43 @@ test(
 )
 
 for (const version of ['-tls1_2', '-tls1_3']) {
-  test(`a session of openssl goes on with another worker of the group, ${version.slice(1)}`, openssl, async (t) => {
-    const { port, ca } = await shared(t)
-    const file = join(scratch(t), 'session')
-    const ask = async (name: string, ...args: string[]): Promise<{ met: Met; how: string }> => {
-      const where = ['s_client', '-connect', `127.0.0.1:${port}`, '-CAfile', ca.certFile, '-servername', name, version]
-      const { code, out, said } = await run(t, openssl, [...where, '-ign_eof', ...args], { input: REQUEST })
-      assert.equal(code, 0, said)
-      const how = /^(New|Reused), TLSv1/m.exec(out)?.[1] ?? out
-      return { met: met(out.slice(out.indexOf('HTTP/1.1 200'))), how }
-    }
-    for (const name of both) {
-      const first = await ask(name, '-sess_out', file)
-      assert.deepEqual([first.how, first.met.reused], ['New', false])
-      const workers = new Set([first.met.worker])
-      for (let turn = 0; workers.size < 2; turn++) {
-        const next = await ask(name, '-sess_in', file)
-        assert.deepEqual([next.how, next.met.reused, next.met.group], ['Reused', true, groupOf[name]])
-        workers.add(next.met.worker)
-        assert.ok(turn < 10, 'the group has two workers')
+  test(
+    `a session of openssl goes on with another worker of the group, and of no other, ${version.slice(1)}`,
+    openssl,
+    async (t) => {
+      const { port, ca } = await shared(t)
+      const file = join(scratch(t), 'session')
+      const ask = async (name: string, ...args: string[]): Promise<{ met: Met; how: string }> => {
+        const where = [
+          's_client',
+          '-connect',
+          `127.0.0.1:${port}`,
+          '-CAfile',
+          ca.certFile,
+          '-servername',
+          name,
+          version,
+        ]
+        const { code, out, said } = await run(t, openssl, [...where, '-ign_eof', ...args], { input: REQUEST })
+        assert.equal(code, 0, said)
+        const how = /^(New|Reused), TLSv1/m.exec(out)?.[1] ?? out
+        return { met: met(out.slice(out.indexOf('HTTP/1.1 200'))), how }
       }
-    }
-  })
+      for (const name of both) {
+        const first = await ask(name, '-sess_out', file)
+        assert.deepEqual([first.how, first.met.reused], ['New', false])
+        const workers = new Set([first.met.worker])
+        for (let turn = 0; workers.size < 2; turn++) {
+          const next = await ask(name, '-sess_in', file)
+          assert.deepEqual([next.how, next.met.reused, next.met.group], ['Reused', true, groupOf[name]])
+          workers.add(next.met.worker)
+          assert.ok(turn < 10, 'the group has two workers')
+        }
+        const other = await ask(name === SHOP ? API : SHOP, '-sess_in', file)
+        assert.deepEqual([other.how, other.met.reused], ['New', false], 'and with no other group')
+      }
+    },
+  )
 }
 
 test('gnutls-cli is shown the certificate of the name; another name is told so', gnutls, async (t) => {
