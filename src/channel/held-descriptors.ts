@@ -58,12 +58,8 @@ export class HeldDescriptors {
   details(count: number): string[] | null {
     if (this.#notes.size === 0) return null
     let any = false
-    const details = Array.from({ length: count }, (_, i) => {
-      const said = this.#notes.get(this.sent + i)?.details
-      any ||= said !== undefined
-      return said ?? 'null'
-    })
-    return any ? details : null
+    for (let i = 0; i < count && !any; i++) any = this.#notes.get(this.sent + i)?.details !== undefined
+    return any ? Array.from({ length: count }, (_, i) => this.#notes.get(this.sent + i)?.details ?? 'null') : null
   }
 
   /** The next descriptors to send, as they lie in the ring: at most `most`, and no further than its end. */

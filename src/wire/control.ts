@@ -114,7 +114,7 @@ export interface HandOverMessage {
   /** Or: the master's numbers of ports, one of which the receiver is to serve it for. */
   ports?: readonly number[]
   /** Who is to have it. Default: any other worker. */
-  to?: { readonly group?: string; readonly worker?: string; readonly key?: string }
+  to?: { readonly [what in 'group' | 'worker' | 'key']?: string | undefined }
 }
 
 /** The kind of that second thing. */
