@@ -73,7 +73,8 @@ async function load(option: string, text: string, cwd: string): Promise<object> 
   try {
     return (await import(pathToFileURL(resolve(cwd, text)).href)) as object
   } catch (error) {
-    throw new UsageError(`${option} ${text} cannot be loaded: ${(error as Error).message.split('\n')[0]}`)
+    const why = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${option} ${text} cannot be loaded: ${why.split('\n')[0]}`)
   }
 }
 

@@ -1,9 +1,10 @@
 import { HandoverError, SyscallError } from '../errors.js'
+import type { SupervisorOptions } from '../supervisor/options.js'
 import { Supervisor } from '../supervisor/supervisor.js'
 import { ExitCode } from './exit-codes.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
-import { findHandshakes, findPolicy, findScript } from './options.js'
+import { findHandshakes, findPolicy, findScript, UsageError } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
 
 /** `handover run` as it was typed. */
@@ -24,7 +25,7 @@ export interface RunOptions {
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
   const cwd = process.cwd()
-  const supervisor = new Supervisor({
+  const supervisor = supervisorOf(options.handshake, {
     script: findScript(script, cwd),
     args,
     policy: await findPolicy(options.policy, cwd),
@@ -52,6 +53,16 @@ export async function run(script: string, args: readonly string[], options: RunO
     return explain(error, printer)
   } finally {
     end()
+  }
+}
+
+/** What the command's own arguments say was checked: what is wrong here stands in the module. */
+function supervisorOf(module: string | undefined, options: SupervisorOptions): Supervisor {
+  try {
+    return new Supervisor(options)
+  } catch (error) {
+    if (module === undefined || !(error instanceof TypeError || error instanceof RangeError)) throw error
+    throw new UsageError(`--handshake ${module}: ${error.message}`)
   }
 }
 

@@ -44,6 +44,7 @@ export class Dispatcher {
   readonly #exhaustion: Exhaustion
   readonly #targets = new Map<Target, Set<Lane>>()
   #dispatched = 0
+  #over = false
 
   /** @throws {TypeError | RangeError} an unknown policy, a limit below 1 */
   constructor(options: DispatcherOptions = {}) {
@@ -169,6 +170,15 @@ export class Dispatcher {
     while (this.#acceptBatch(lane) > 0);
   }
 
+  /** Nobody will take anything any more: what is undecided or waits is closed, and so is what comes back. */
+  giveUp(): void {
+    this.#over = true
+    for (const lane of this.#lanes.values()) {
+      lane.handshake?.close()
+      lane.waiting.close()
+    }
+  }
+
   #load(): number {
     let load = 0
     for (const target of this.#targets.keys()) load += target.load
@@ -216,6 +226,7 @@ export class Dispatcher {
   /** Those for whom there is no room, which may be that of their group alone, go on waiting. */
   #giveWaiting(lane: Lane): void {
     const { waiting } = lane
+    if (this.#over) return waiting.close()
     if (waiting.count === 0 || lane.busy) return
     const most = Math.min(waiting.count, this.#placesInAll()) // who was undecided has no place yet
     if (lane.refreshBudgets(most) > 0) {

@@ -165,7 +165,7 @@ export class Handshake {
   #decide(candidate: Candidate, bytes: Buffer): boolean {
     let rest = bytes
     while (candidate.ended || rest.length >= candidate.more) {
-      const verdict = judge(candidate, rest)
+      const verdict = judge(candidate, rest, this.#options.groups)
       if (candidate.taken || this.#closed) {
         this.#gone(candidate)
         return true

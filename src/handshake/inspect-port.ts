@@ -46,7 +46,12 @@ export class PortInspection extends EventEmitter<PortInspectionEvents> {
         guarded(() => this.emit('setback', { setback, reason, peer: peer?.address ?? null }))
       },
     })
-    port.watch(() => this.#accept())
+    try {
+      port.watch(() => this.#accept())
+    } catch (error) {
+      this.#handshake.close()
+      throw error
+    }
   }
 
   /** Connections whose clients have not said enough yet. */
@@ -98,7 +103,7 @@ export class PortInspection extends EventEmitter<PortInspectionEvents> {
 /**
  * Looks at the first bytes of every connection of a port, without taking them, and tells where each is to go. Borrows the
  * port, whose connections come here from now on.
- * @throws {TypeError | RangeError} a wrong option; {SyscallError} EMFILE, ENFILE
+ * @throws {TypeError | RangeError} a wrong option; {SyscallError} EMFILE, ENFILE; EBADF: the port is closed
  */
 export function inspectPort(port: ListeningPort, options: HandshakeOptions): PortInspection {
   return new PortInspection(port, options)

@@ -11,10 +11,13 @@ export type Judged =
   | { readonly kind: 'header'; readonly header: Header }
   | { readonly kind: 'failed'; readonly reason: string; readonly error: unknown }
 
-/** Asks whoever inspects a connection. Never throws. */
-export function judge(candidate: Candidate, bytes: Buffer): Judged {
+/**
+ * Asks whoever inspects a connection. Never throws.
+ * @param groups  those that there are; null: any
+ */
+export function judge(candidate: Candidate, bytes: Buffer, groups: readonly string[] | null): Judged {
   try {
-    return judged(candidate.inspect(bytes, candidate), bytes.length)
+    return judged(candidate.inspect(bytes, candidate), bytes.length, groups)
   } catch (error) {
     return { kind: 'failed', reason: textOf(error), error }
   }
@@ -29,7 +32,7 @@ function textOf(error: unknown): string {
   }
 }
 
-function judged(verdict: Verdict, there: number): Judged {
+function judged(verdict: Verdict, there: number, groups: readonly string[] | null): Judged {
   if (typeof verdict !== 'object' || verdict === null) {
     throw new TypeError(`inspect gave ${shown(verdict)}: a verdict is a route, { more }, { refuse } or a header`)
   }
@@ -43,6 +46,9 @@ function judged(verdict: Verdict, there: number): Judged {
   checkText('group', verdict.group)
   checkText('worker', verdict.worker)
   checkText('key', verdict.key)
+  if (groups !== null && verdict.group !== undefined && !groups.includes(verdict.group)) {
+    throw new RangeError(`there is no group ${JSON.stringify(verdict.group)}`) // else it would wait for nobody
+  }
   return { kind: 'route', route: verdict }
 }
 

@@ -16,7 +16,7 @@ export interface Refusal {
   /** What is said to the client before its connection is closed; may be empty. */
   readonly refuse: string | Uint8Array
   /** For the log. */
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 /** The first bytes are a header of a proxy in front. They are read, and what is behind them is looked at anew. */

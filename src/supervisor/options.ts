@@ -126,7 +126,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
         : wholeNumber('maxConnections', options.maxConnections, 1),
     maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', options.maxTotal, 1),
     listen: options.listen ?? [],
-    handshakes: [options.handshake ?? []].flat().map(settleHandshake),
+    handshakes: [options.handshake ?? []].flat().map((one) => settleHandshake(one, Object.keys(groups))),
     backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,

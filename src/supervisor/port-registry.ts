@@ -1,7 +1,7 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { Target } from '../dispatch/target.js'
 import { errnoOf, SyscallError } from '../errors.js'
-import type { SettledHandshake } from '../handshake/options.js'
+import { placeOf, type SettledHandshake } from '../handshake/options.js'
 import type { SocketAddress } from '../transport/address.js'
 import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
@@ -130,7 +130,7 @@ export class PortRegistry {
   }
 
   #handshakeOf({ address }: ListeningPort): SettledHandshake | null {
-    const place = typeof address === 'string' ? address : address.port
+    const place = placeOf(address)
     return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
   }
 

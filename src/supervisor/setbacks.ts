@@ -32,6 +32,7 @@ export class Setbacks {
     if (kept) {
       kept.connections += connections
       kept.reason = reason
+      kept.peer = of?.peer?.address ?? null
       return
     }
     const event = { setback, reason, peer: of?.peer?.address ?? null, connections }

@@ -75,6 +75,7 @@ export class Slot {
       ...(group === null ? {} : { HANDOVER_GROUP: group }),
     }
     this.#program = { ...program, env: { ...program.env, ...own } }
+    if (group === null) delete this.#program.env.HANDOVER_GROUP // a supervisor may itself run in a worker
     this.#owner = owner
   }
 

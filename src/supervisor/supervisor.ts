@@ -158,7 +158,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#stalls.stop()
     this.#tickets?.stop()
     this.#ports.retire()
-    await this.#generations.stop(milliseconds)
+    const gone = this.#generations.stop(milliseconds)
+    this.#dispatcher.giveUp() // the workers take nothing new from now on
+    await gone
     this.#ports.clear()
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }

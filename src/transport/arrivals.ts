@@ -96,11 +96,13 @@ export class WaitingArrivals implements Arrivals {
   giveOut(give: (index: number) => boolean): void {
     const rows = this.#rows
     const { length } = rows
+    let any = false
     for (let index = 0; index < length && this.#rows === rows; index++) {
       const row = rows[index] as Row
       row.gone ||= give(index)
+      any ||= row.gone
     }
-    if (this.#rows === rows) this.#rows = rows.filter(({ gone }) => !gone)
+    if (any && this.#rows === rows) this.#rows = rows.filter(({ gone }) => !gone)
   }
 
   /** Closes those that have waited for longer than `milliseconds` and that `stale` says so of. @returns how many */

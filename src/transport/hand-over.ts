@@ -8,6 +8,7 @@ import { STATE_KIND } from '../wire/control.js'
 import type { DecodedOffer } from '../wire/offer.js'
 import { notWhatWasSaid } from './arrived.js'
 import { registerBuiltinKinds } from './builtin-kinds.js'
+import type { Route } from './route.js'
 import { Transport } from './transport.js'
 
 registerBuiltinKinds() // a program that was only preloaded knows of none
@@ -55,13 +56,6 @@ export function packing(
     if (packed instanceof Promise) return packed.then((made) => complete(made, json, first))
     return complete(packed, json, first)
   }
-}
-
-/** Who is to have a connection. */
-interface Route {
-  readonly group?: string
-  readonly worker?: string
-  readonly key?: string
 }
 
 /** @throws {TypeError} it is none */

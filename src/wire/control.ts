@@ -119,7 +119,7 @@ export interface HandOverMessage {
   /** Or: the master's numbers of ports, one of which the receiver is to serve it for. */
   ports?: readonly number[]
   /** Who is to have it. Default: any other worker. */
-  to?: { readonly group?: string; readonly worker?: string; readonly key?: string; readonly master?: true }
+  to?: { readonly [what in 'group' | 'worker' | 'key']?: string | undefined } & { readonly master?: true }
 }
 
 /** The kind of that second thing. */

@@ -190,8 +190,9 @@ test('a supervisor that stops closes who is undecided', async (t) => {
   const socket = await connect({ port })
   socket.write('x')
   await until('it is undecided', () => supervisor.status().undecided === 1)
+  const closed = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
   await supervisor.stop()
-  await new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+  await closed
   assert.equal(supervisor.status().undecided, 0)
 })
 
