@@ -99,7 +99,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
     this.#tickets?.start()
-    const ready = new Promise<void>((resolve, reject) => void (this.#settleStart = { resolve, reject }))
+    const ready = new Promise<void>((resolve, reject) => {
+      this.#settleStart = { resolve, reject }
+    })
     this.#generations.start()
     await ready
   }

@@ -245,13 +245,13 @@ test('waitFor answers without the event loop, and what else arrived comes later,
 })
 
 test('who waits until the kernel has all that is owed is told, even if nothing was ever in the way', async (t) => {
-  let drained = 0
-  const [left] = await linkPair(t, { drained: () => void (drained += 1) }, {})
+  const drains: number[] = []
+  const [left] = await linkPair(t, { drained: () => drains.push(1) }, {})
   left.statusDelay = 1
   await until('nothing is owed', () => left.idle)
-  drained = 0
+  drains.length = 0
   left.finish(1)
   assert.equal(left.idle, false)
-  await until('it is told', () => drained > 0)
+  await until('it is told', () => drains.length > 0)
   assert.equal(left.idle, true)
 })
