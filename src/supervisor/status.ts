@@ -1,6 +1,8 @@
+import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { SocketAddress } from '../transport/address.js'
-import type { SetbackKind } from './setbacks.js'
-import type { WorkerStatus } from './slot.js'
+import type { PortRegistry } from './port-registry.js'
+import type { SetbackKind, Setbacks } from './setbacks.js'
+import type { Slot, WorkerStatus } from './slot.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
@@ -13,4 +15,14 @@ export interface SupervisorStatus {
   undecided: number
   /** Connections that did not get to a worker, or not where they asked for, since the start. */
   setbacks: Readonly<Partial<Record<SetbackKind, number>>>
+}
+
+export function statusOf(
+  slots: readonly Slot[],
+  { addresses }: PortRegistry,
+  { dispatched, waiting, undecided }: Dispatcher,
+  { counts }: Setbacks,
+): SupervisorStatus {
+  const workers = slots.map((slot) => slot.status()).filter((status) => status !== null)
+  return { workers, ports: addresses, dispatched, waiting, undecided, setbacks: { ...counts } }
 }

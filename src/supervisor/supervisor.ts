@@ -22,7 +22,7 @@ import { codeOf, PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
-import type { SupervisorStatus } from './status.js'
+import { type SupervisorStatus, statusOf } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
@@ -146,14 +146,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   status(): SupervisorStatus {
-    return {
-      workers: this.#generations.slots.map((slot) => slot.status()).filter((status) => status !== null),
-      ports: this.#ports.addresses,
-      dispatched: this.#dispatcher.dispatched,
-      waiting: this.#dispatcher.waiting,
-      undecided: this.#dispatcher.undecided,
-      setbacks: { ...this.#setbacks.counts },
-    }
+    return statusOf(this.#generations.slots, this.#ports, this.#dispatcher, this.#setbacks)
   }
 
   async #stop(milliseconds: number): Promise<void> {
