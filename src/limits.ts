@@ -225,6 +225,9 @@ export const READY_TIMEOUT = 5_000
 /** Milliseconds between looks whether it has. */
 export const READY_INTERVAL = 5
 
+/** Milliseconds before a WebSocket that was not at rest in time is asked to move again. */
+export const READY_RETRY = 250
+
 /** Bytes of an unfinished message that a WebSocket is moved with; of a longer one the end is waited for. Half an offer. */
 export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 

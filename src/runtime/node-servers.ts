@@ -48,6 +48,12 @@ export function closePort(server: net.Server): void {
   net.Server.prototype.close.call(server) // that of http would end connections between two requests
 }
 
+/** Whether a server has as many connections as its program lets it have. */
+export function isFull(server: net.Server): boolean {
+  const { maxConnections } = server
+  return typeof maxConnections === 'number' && maxConnections > 0 && inside(server)._connections >= maxConnections
+}
+
 /** Makes a connection one of a server's own, as if it had come to its port: counted, waited for, and announced. */
 export function joinServer(server: net.Server, socket: net.Socket): void {
   inside(server)._connections += 1

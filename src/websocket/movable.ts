@@ -1,12 +1,13 @@
 import type net from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { HandoverError, SyscallError } from '../errors.js'
 import type { Route } from '../handshake/verdict.js'
-import { READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
+import { READY_RETRY, READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
 import { onDrain } from '../worker/drain-handlers.js'
 import { handOver, onHandOverBesides } from '../worker/hand-over.js'
 import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
-import { ready } from './ready.js'
+import { mayMove, ready } from './ready.js'
 import type { WebSocketState } from './state.js'
 import { takeApart } from './take-apart.js'
 import { prepare } from './window.js'
@@ -89,21 +90,29 @@ export function movableBy<Socket extends WebSocketLike>(
     apart.moved()
   }
 
-  /** What cannot move stays, and ends with the drain. @throws what is the program's fault */
+  /** What is not at rest in time is tried again; what cannot move stays, and ends with the drain. @throws what is the program's fault */
   const moveAll = async (sockets: Iterable<Socket>, milliseconds: number): Promise<void> => {
     const left = [...sockets]
     const faults: unknown[] = []
     const end = performance.now() + milliseconds
+    const busy: Socket[] = []
     const lane = async (): Promise<void> => {
       for (let ws = left.pop(); ws !== undefined; ws = left.pop()) {
-        if (ws.readyState !== OPEN) continue
+        const one = ws
+        if (one.readyState !== OPEN) continue
         const most = Math.min(timeout, Math.max(0, Math.floor(end - performance.now())))
-        await move(ws, undefined, most).catch((error: unknown) => {
+        await move(one, undefined, most).catch((error: unknown) => {
           if (!(error instanceof HandoverError || error instanceof SyscallError)) faults.push(error)
+          else if (error.code === 'ERR_HANDOVER_NOT_MOVABLE' && mayMove(one)) busy.push(one)
         })
       }
     }
-    await Promise.all(Array.from({ length: WEBSOCKETS_MOVING_MAX }, lane))
+    for (;;) {
+      await Promise.all(Array.from({ length: WEBSOCKETS_MOVING_MAX }, lane))
+      if (busy.length === 0 || end - performance.now() < READY_RETRY) break
+      await delay(READY_RETRY) // they are read meanwhile
+      left.push(...busy.splice(0))
+    }
     if (faults.length > 0) throw faults.length === 1 ? faults[0] : new AggregateError(faults, 'WebSockets stay')
   }
 

@@ -32,6 +32,16 @@ export function assertCanMove(ws: InsideWebSocket): void {
   }
 }
 
+/** Whether it can be moved, now or when it is at rest. */
+export function mayMove(ws: WebSocketLike): boolean {
+  try {
+    assertCanMove(insideWebSocket(ws))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Why it cannot be taken apart at this moment, though soon it may; null: it can. */
 export function notYet(ws: InsideWebSocket): string | null {
   return tooBusy(ws) ?? unfinished(ws)

@@ -22,6 +22,8 @@ export type Taken = (socket: net.Socket, state: unknown) => void
 export interface HandOverOwner {
   /** It takes nothing new. */
   readonly draining: boolean
+  /** Why no server of these ports takes another connection; null: one does. */
+  objection(ports: readonly number[]): string | null
   /** What serves connections of one of these ports as if they had just come; undefined: nobody here. */
   serverOf(ports: readonly number[]): ((socket: net.Socket) => void) | undefined
   /** A connection is this worker's from now on. */
@@ -162,7 +164,7 @@ export class HandOvers {
     if (wanted === null || kinds.length !== 1 || kinds[0] !== 'connection') return 'it is no connection of a worker'
     if (this.#owner.draining) return 'it is being drained'
     const { as, ports = [] } = wanted
-    if (as === undefined) return this.#owner.serverOf(ports) !== undefined || 'no server of it listens on that port'
+    if (as === undefined) return this.#owner.objection(ports) ?? true
     return this.#handlers.has(as) || `it does not take ${JSON.stringify(as)}`
   }
 

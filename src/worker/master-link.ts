@@ -64,8 +64,13 @@ export class MasterLink implements PortOwner {
       get draining() {
         return link.#draining
       },
+      objection: (ports) => {
+        const handle = this.#handleOf(ports)
+        if (handle === undefined) return 'no server of it listens on that port'
+        return handle.isFull ? 'its server has maxConnections' : null
+      },
       serverOf: (ports) => {
-        const handle = ports.map((port) => this.#portHandle(port)).find((one) => one !== undefined)
+        const handle = this.#handleOf(ports)
         return handle && ((socket) => handle.join(socket))
       },
       adopted: () => {
@@ -219,6 +224,10 @@ export class MasterLink implements PortOwner {
     } finally {
       this.#asking = false
     }
+  }
+
+  #handleOf(ports: readonly number[]): PortHandle | undefined {
+    return ports.map((port) => this.#portHandle(port)).find((handle) => handle !== undefined)
   }
 
   #portHandle(port: number): PortHandle | undefined {

@@ -13,6 +13,7 @@ import {
   type ServerHandle,
   serverHandle,
 } from '../runtime/node-internals.js'
+import { isFull } from '../runtime/node-servers.js'
 import { serveConnection } from '../transport/http-connections.js'
 import { decodeProxied } from '../transport/proxied.js'
 import { showProxied } from '../transport/shown-ends.js'
@@ -118,6 +119,11 @@ export class PortHandle implements ServerBehaviour {
     this.#context.runInAsyncScope(() => {
       for (const [index, descriptor] of descriptors.entries()) this.#deliverOne(descriptor, details?.[index], finished)
     })
+  }
+
+  /** Whether its server would turn the next connection away. */
+  get isFull(): boolean {
+    return isFull(this.server)
   }
 
   /** Takes a connection that another worker had, and makes the server's 'connection' event of it. */

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import test, { type TestContext } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import WebSocket, { type ServerOptions, WebSocketServer } from 'ws'
@@ -136,6 +137,27 @@ test('where nobody takes it, it goes on here', async (t) => {
   counting(right, elsewhere(t), 'right')
   await movable.move(ws)
   assert.equal(await asks(client, 'c'), 'right 3: c')
+})
+
+test('one that is not at rest in time moves later, as long as the drain lasts', async (t) => {
+  noLeak(t)
+  const [left, right] = await waysBetween(t)
+  const here = await server(t)
+  const there = elsewhere(t)
+  const { client, ws } = await pair(t, here)
+  const heard: string[] = []
+  client.on('message', (data) => heard.push(String(data)))
+  movableBy(left, here.server, { timeout: 0, resumed: () => {} })
+  movableBy(right, there, { resumed: (moved) => moved.send('there') })
+  ws.send('a part', { fin: false })
+  const drained = left.drain({ successor: true, milliseconds: 60_000 })
+  await turn() // it was asked, and could not
+  assert.deepEqual(left.asked, [])
+  ws.send(', and the rest')
+  await turns('it has moved', () => heard.length === 2)
+  await drained
+  assert.deepEqual(heard, ['a part, and the rest', 'there'])
+  assert.deepEqual([here.server.clients.size, there.clients.size], [0, 1])
 })
 
 test('a state that throws leaves its WebSocket where it is, and comes out; the others move', async (t) => {

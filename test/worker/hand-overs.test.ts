@@ -24,6 +24,7 @@ const nothing = (): void => {}
 /** A worker that does nothing but take connections. */
 const owner: HandOverOwner = {
   draining: false,
+  objection: () => null,
   serverOf: () => undefined,
   adopted: nothing,
   finished: nothing,
@@ -142,4 +143,33 @@ test('one whose client does not take its output holds up no other', async (t) =>
   slow.resume()
   await heard(app, 'gave', 3)
   await heard(app, 'sent')
+})
+
+test('a server that has all the connections it may have is handed no more, and loses none', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, {
+    script: program(
+      t,
+      `import net from 'node:net'
+      import { handOver } from ${index}
+      const { HANDOVER_WORKER: worker } = process.env
+      const server = net.createServer((socket) => {
+        socket.write(worker)
+        if (worker === '1') handOver(socket).then(() => say('gave'), (error) => say('stays', error.message))
+      })
+      server.maxConnections = 2
+      server.listen(0, '127.0.0.1')`,
+    ),
+    workers: 2,
+    policy: () => '1',
+  })
+  const sockets = []
+  for (let i = 1; i <= 3; i++) {
+    const socket = ended(t, await connect({ port: app.port }))
+    sockets.push(socket)
+    if (i < 3) await heard(app, 'gave', i)
+  }
+  const [why] = await heard<string>(app, 'stays')
+  assert.match(why as string, /worker 2: the peer refused: its server has maxConnections/)
+  assert.ok(sockets.every((socket) => !socket.readableEnded && !socket.destroyed))
 })
