@@ -5,7 +5,7 @@ import type { Route } from '../handshake/verdict.js'
 import { READY_RETRY, READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
 import { onDrain } from '../worker/drain-handlers.js'
 import { handOver, onHandOver } from '../worker/hand-over.js'
-import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
+import { CLOSED, insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
 import { mayMove, ready } from './ready.js'
 import type { WebSocketState } from './state.js'
@@ -99,7 +99,7 @@ export function movableBy<Socket extends WebSocketLike>(
     const lane = async (): Promise<void> => {
       for (let ws = left.pop(); ws !== undefined; ws = left.pop()) {
         const one = ws
-        if (one.readyState !== OPEN) continue
+        if (one.readyState === CLOSED) continue
         const most = Math.min(timeout, Math.max(0, Math.floor(end - performance.now())))
         await move(one, undefined, most).catch((error: unknown) => {
           if (!(error instanceof HandoverError || error instanceof SyscallError)) faults.push(error)
