@@ -59,6 +59,9 @@ export function movableWebSockets<Socket extends WebSocketLike>(
   return movableBy({ handOver, onHandOver, onDrain }, server, options)
 }
 
+/** It was not at rest in time, or the other worker was busy. */
+const LATER: ReadonlySet<string> = new Set(['ERR_HANDOVER_NOT_MOVABLE', 'ERR_HANDOVER_TIMED_OUT'])
+
 /** As {@link movableWebSockets}, by any ways. */
 export function movableBy<Socket extends WebSocketLike>(
   { handOver, onHandOver, onDrain }: Ways,
@@ -103,7 +106,7 @@ export function movableBy<Socket extends WebSocketLike>(
         const most = Math.min(timeout, Math.max(0, Math.floor(end - performance.now())))
         await move(one, undefined, most).catch((error: unknown) => {
           if (!(error instanceof HandoverError || error instanceof SyscallError)) faults.push(error)
-          else if (error.code === 'ERR_HANDOVER_NOT_MOVABLE' && mayMove(one)) busy.push(one)
+          else if (LATER.has(error.code) && mayMove(one)) busy.push(one)
         })
       }
     }
