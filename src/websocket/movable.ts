@@ -5,7 +5,7 @@ import type { Route } from '../handshake/verdict.js'
 import { READY_RETRY, READY_TIMEOUT, WEBSOCKETS_MOVING_MAX } from '../limits.js'
 import { onDrain } from '../worker/drain-handlers.js'
 import { handOver, onHandOverBesides } from '../worker/hand-over.js'
-import { insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
+import { CLOSED, insideServer, OPEN, type WebSocketLike, type WebSocketServerLike } from './inside.js'
 import { putTogether } from './put-together.js'
 import { mayMove, ready } from './ready.js'
 import type { WebSocketState } from './state.js'
@@ -59,6 +59,9 @@ export function movableWebSockets<Socket extends WebSocketLike>(
   return movableBy({ handOver, onHandOver: onHandOverBesides, onDrain }, server, options)
 }
 
+/** It was not at rest in time, or the other worker was busy. */
+const LATER: ReadonlySet<string> = new Set(['ERR_HANDOVER_NOT_MOVABLE', 'ERR_HANDOVER_TIMED_OUT'])
+
 /** As {@link movableWebSockets}, by any ways. */
 export function movableBy<Socket extends WebSocketLike>(
   { handOver, onHandOver, onDrain }: Ways,
@@ -99,11 +102,11 @@ export function movableBy<Socket extends WebSocketLike>(
     const lane = async (): Promise<void> => {
       for (let ws = left.pop(); ws !== undefined; ws = left.pop()) {
         const one = ws
-        if (one.readyState !== OPEN) continue
+        if (one.readyState === CLOSED) continue
         const most = Math.min(timeout, Math.max(0, Math.floor(end - performance.now())))
         await move(one, undefined, most).catch((error: unknown) => {
           if (!(error instanceof HandoverError || error instanceof SyscallError)) faults.push(error)
-          else if (error.code === 'ERR_HANDOVER_NOT_MOVABLE' && mayMove(one)) busy.push(one)
+          else if (LATER.has(error.code) && mayMove(one)) busy.push(one)
         })
       }
     }

@@ -5,7 +5,7 @@ import { wholeNumber } from '../arguments.js'
 import { READY_INTERVAL, READY_TIMEOUT, UNREAD_FRAMES_MAX } from '../limits.js'
 import { assertMovable, hasOutput, notMovable } from '../transport/movable.js'
 import type { WebSocketLike } from './inside.js'
-import { deflateOf, GET_DATA, type InsideWebSocket, insideWebSocket, isSenderIdle, OPEN } from './inside.js'
+import { CLOSING, deflateOf, GET_DATA, type InsideWebSocket, insideWebSocket, isSenderIdle, OPEN } from './inside.js'
 import { type Stopped, stopReading } from './reading.js'
 import { earlierFrames, unreadLength } from './unread.js'
 import { isWindowKnown } from './window.js'
@@ -32,8 +32,9 @@ export function assertCanMove(ws: InsideWebSocket): void {
   }
 }
 
-/** Whether it can be moved, now or when it is at rest. */
+/** Whether it can be moved, now or when it is at rest; or is on its way, and may come back. */
 export function mayMove(ws: WebSocketLike): boolean {
+  if (ws.readyState === CLOSING) return true
   try {
     assertCanMove(insideWebSocket(ws))
     return true

@@ -8,6 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import WebSocket, { type ServerOptions, WebSocketServer } from 'ws'
+import { HandoverError } from '../../src/index.js'
 import { movableBy } from '../../src/websocket/movable.js'
 import { noLeak } from '../support/descriptors.js'
 import { error } from '../support/peers.js'
@@ -158,6 +159,23 @@ test('one that is not at rest in time moves later, as long as the drain lasts', 
   await drained
   assert.deepEqual(heard, ['a part, and the rest', 'there'])
   assert.deepEqual([here.server.clients.size, there.clients.size], [0, 1])
+})
+
+test('one that the other worker did not claim in time is offered again', async (t) => {
+  noLeak(t)
+  const [left, right] = await waysBetween(t)
+  const here = await server(t)
+  let late = 2
+  const handOver: StandIn['handOver'] = async (socket, options) => {
+    if (late-- > 0) throw new HandoverError('ERR_HANDOVER_TIMED_OUT', 'it is busy')
+    return left.handOver(socket, options)
+  }
+  counting({ ...left, handOver }, here.server, 'left')
+  counting(right, elsewhere(t), 'right')
+  const { client } = await pair(t, here)
+  assert.equal(await asks(client, 'a'), 'left 1: a')
+  await left.drain({ successor: true, milliseconds: 60_000 })
+  assert.equal(await asks(client, 'b'), 'right 2: b')
 })
 
 test('a state that throws leaves its WebSocket where it is, and comes out; the others move', async (t) => {
