@@ -67,11 +67,15 @@ export class MasterHandOvers {
       ...(to === undefined ? {} : { to: checkRoute(to) }),
     }
     if (signal?.aborted) throw reasonOf(signal)
-    if (this.relay.load + this.#dispatcher.waiting >= this.#maxTotal) {
-      throw new HandoverError('ERR_HANDOVER_REFUSED', 'the workers have as many connections as they may in all')
-    }
+    const room = (): void => this.#checkRoom()
+    room()
     const stop = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) }
-    return this.relay.give(message, () => pack({ flushTimeout }), stop)
+    return this.relay.give(message, () => pack({ flushTimeout }), stop, room)
+  }
+
+  #checkRoom(): void {
+    if (this.relay.load + this.#dispatcher.waiting < this.#maxTotal) return
+    throw new HandoverError('ERR_HANDOVER_REFUSED', 'the workers have as many connections as they may in all')
   }
 }
 

@@ -58,8 +58,16 @@ export class Relay {
     return load
   }
 
-  /** Hands over what is the master's own. Settles as `Supervisor.handOver` does. */
-  give(message: HandOverMessage, pack: () => Packed | Promise<Packed>, stop: StopOptions): Promise<void> {
+  /**
+   * Hands over what is the master's own. Settles as `Supervisor.handOver` does.
+   * @param check  asked when its output is sent, which may take a while; throws what is in the way
+   */
+  give(
+    message: HandOverMessage,
+    pack: () => Packed | Promise<Packed>,
+    stop: StopOptions,
+    check: () => void,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       let stopped: { reason: unknown } | null = null
       let relayed: Relayed | null = null
@@ -70,6 +78,12 @@ export class Relay {
         relayed.recall?.(new HandoverError('ERR_HANDOVER_RETURNED', 'withdrawn'))
       })
       const begin = (packed: Packed): void => {
+        try {
+          check()
+        } catch (error) {
+          packed.settle(false)
+          return failed(error)
+        }
         relayed = {
           message,
           ...packed,

@@ -205,20 +205,17 @@ for (const claimed of [true, false]) {
 test('limits and policy see a connection where it is', async (t) => {
   noLeak(t)
   const app = await passing(t, { maxConnections: 3 })
-  const one = await Promise.all([0, 1].map(() => clientOf(t, app, 1)))
-  const { workers } = app.supervisor.status()
-  const more = workers[1]?.open ?? 0
-  for (let i = more; i < 2; i++) await clientOf(t, app, 2)
-  await until('none is on its way', () => app.supervisor.status().workers.every(({ unclaimed }) => unclaimed === 0))
-  const before = app.supervisor.status().workers.map(({ open }) => open)
-  assert.deepEqual(before.slice(1), [2])
+  const one = [await clientOf(t, app, 1), await clientOf(t, app, 1)]
+  await counted(app, [2, 0], 'those of the other worker are closed')
+  for (let i = 0; i < 2; i++) await clientOf(t, app, 2)
+  await counted(app, [2, 2], 'and those of the first')
   one[0]?.say(`${JSON.stringify(to(2))}\nmoved`)
   assert.equal(await one[0]?.hears(2), '2:2:moved')
-  await counted(app, [(before[0] as number) - 1, 3], 'one has moved')
+  await counted(app, [1, 3], 'one has moved')
   one[1]?.say(to(2))
   assert.equal(await one[1]?.hears(2), 'kept ERR_HANDOVER_REFUSED')
   // the other worker is full: every new connection is the first one's
-  for (let i = (before[0] as number) - 1; i < 3; i++) await clientOf(t, app, 1)
+  for (let i = 1; i < 3; i++) await clientOf(t, app, 1)
   const late = await talk(t, app.port)
   late.say('waits')
   one[0]?.socket.destroy()
@@ -292,6 +289,21 @@ test('what a master cannot hand over stays its own', async (t) => {
   socket.on('data', (bytes) => socket.write(`here ${bytes}`))
   client.say('hello')
   assert.equal(await client.hears(1), 'here hello')
+})
+
+test('two that wait for their output to be sent are not both taken where one may be', async (t) => {
+  noLeak(t)
+  const app = await passing(t, { maxTotal: 1 })
+  const both = [await accepted(t), await accepted(t)]
+  for (const { client, socket } of both) {
+    client.socket.pause()
+    socket.write('x'.repeat(16 * 1024 * 1024))
+  }
+  const given = both.map(({ socket }) => app.supervisor.handOver(socket, { as: 'lines', state: { lines: 0 } }))
+  for (const { client } of both) client.socket.resume()
+  const settled = await Promise.allSettled(given)
+  assert.deepEqual(settled.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  await until('it is known', () => app.supervisor.status().workers.some(({ open }) => open === 1))
 })
 
 test('output that is still here goes first; what is stopped meanwhile stays', async (t) => {
