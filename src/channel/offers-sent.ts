@@ -41,7 +41,7 @@ interface Place {
 }
 
 /**
- * Offers of this side, in the order of the calls.
+ * Offers of this side, in the order of the calls; where they are passed on, in the order in which they are ready.
  *
  * Invariant: an offer waits here, or is with the peer, or has ended; it ends once, claimed or not, and what was not
  * claimed is its sender's as before. An offer that waits holds duplicates, so a number that somebody closes and the

@@ -8,7 +8,6 @@
  */
 import type http from 'node:http'
 import type net from 'node:net'
-import { httpState } from './node-http.js'
 import { type Inside, isQuiet } from './node-sockets.js'
 
 interface Parser {
@@ -25,9 +24,8 @@ export function markAnswered(socket: net.Socket): void {
   answered.add(socket)
 }
 
-/** Whether a connection has had a request, here or where it was before, and waits for another. */
-export function waitsForAnother(socket: net.Socket): boolean {
-  if (httpState(socket) !== 'idle') return false
+/** Whether an idle connection has had a request, here or where it was before. */
+export function wasAnswered(socket: net.Socket): boolean {
   return answered.has(socket) || !isUntouched(socket)
 }
 

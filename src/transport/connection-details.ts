@@ -2,7 +2,7 @@
 import type net from 'node:net'
 import tty from 'node:tty'
 import { httpState } from '../runtime/node-http.js'
-import { waitsForAnother } from '../runtime/node-http-idle.js'
+import { wasAnswered } from '../runtime/node-http-idle.js'
 import { handleName, optionsOf } from '../runtime/node-sockets.js'
 import { detailsOf, familyOf, notUnderstood } from './arrived.js'
 import { decodeProxied, encodeProxied, type WireProxied } from './proxied.js'
@@ -39,7 +39,8 @@ export interface ConnectionDetails {
 export function describe(socket: net.Socket, descriptor: number): ConnectionDetails {
   const { noDelay, keepAlive } = optionsOf(socket)
   // Between requests the time limit is one of the HTTP server's; the next server sets its own.
-  const timeout = httpState(socket) === 'none' ? (socket.timeout ?? 0) : 0
+  const http = httpState(socket)
+  const timeout = http === 'none' ? (socket.timeout ?? 0) : 0
   const ends = proxied(socket)
   return {
     type: typeOf(socket, descriptor),
@@ -49,7 +50,7 @@ export function describe(socket: net.Socket, descriptor: number): ConnectionDeta
     ...(timeout > 0 ? { timeout } : {}),
     ...(noDelay ? { noDelay } : {}),
     ...(keepAlive === null ? {} : { keepAlive }),
-    ...(waitsForAnother(socket) ? { answered: true } : {}),
+    ...(http === 'idle' && wasAnswered(socket) ? { answered: true } : {}),
     ...(ends === null ? {} : { proxied: encodeProxied(ends) }),
   }
 }
