@@ -121,7 +121,8 @@ export class Slot {
     const worker = start(this.#program, {
       ...end.handlers,
       message: (message) => {
-        if (!end.hears(message as FromWorker)) this.#owner.message(this, target, message as FromWorker)
+        const word = (message ?? {}) as FromWorker // whatever a worker says, it is no reason to fall over
+        if (!end.hears(word)) this.#owner.message(this, target, word)
       },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),

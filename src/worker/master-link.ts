@@ -46,7 +46,7 @@ export class MasterLink implements PortOwner {
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
       message: (message) => {
-        const order = message as FromMaster
+        const order = (message ?? {}) as FromMaster
         if (order.type === 'drain') handlers.drain(order)
         else if (order.type === 'tickets') this.#tickets.update(order.keys)
       },
