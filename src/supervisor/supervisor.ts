@@ -2,11 +2,9 @@ import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
-import { HandoverError, SyscallError } from '../errors.js'
-import { EARLY_DEATHS_MAX, STATUS_DELAY } from '../limits.js'
+import { HandoverError } from '../errors.js'
+import { STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
-import type { SocketAddress } from '../transport/address.js'
-import type { FromWorker } from '../wire/control.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
@@ -18,15 +16,17 @@ import {
   settleOptions,
   settleReload,
 } from './options.js'
-import { codeOf, PortRegistry } from './port-registry.js'
+import { PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
+import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
 import { startThread } from './worker-thread.js'
+import { WorkerWords } from './worker-words.js'
 
 /**
  * Starts workers, opens the ports they ask for, hands them connections, and fills the place of those that die.
@@ -41,9 +41,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #setbacks = new Setbacks((event) => this.emit('setback', event))
   readonly #options: SettledOptions
   readonly #handOvers: MasterHandOvers
-  readonly #refusals = new WeakMap<Slot, SyscallError>()
-  #earlyDeaths = 0
-  #everReady = false
+  readonly #words: WorkerWords
+  readonly #startUp = new StartUp()
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
@@ -76,6 +75,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
     const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
     this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
+    this.#words = new WorkerWords(this.#ports, {
+      emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
+      ready: (slot, target, ports) => this.#ready(slot, target, ports),
+      step: () => this.#generations.step(),
+    })
     this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
@@ -167,7 +171,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
-      message: (slot, target, message) => this.#message(slot, target, message),
+      message: (slot, target, message) => this.#words.hear(slot, target, message),
       line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
       lostChannel: (slot, target, error, returned) => {
         // Listeners come last: one that throws must not cost a connection.
@@ -200,57 +204,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     } catch {}
   }
 
-  #message(slot: Slot, target: ChannelTarget, message: FromWorker): void {
-    switch (message.type) {
-      case 'listen':
-        return this.#answer(slot, message.id, () => {
-          const { reply, opened } = this.#ports.listen(message, slot)
-          slot.tell(reply)
-          if (opened) this.emit('listening', { address: this.#ports.addresses.at(-1) as SocketAddress | string })
-          this.#ready(slot, target, reply.ports)
-        })
-      case 'serve':
-        return this.#answer(slot, message.id, () => {
-          const reply = this.#ports.serveAll(message.id, slot)
-          slot.tell(reply)
-          this.#ready(slot, target, reply.ports)
-        })
-      case 'ready':
-        return this.#ready(slot, target, [])
-      case 'chmod':
-        return this.#answer(slot, message.id, () => {
-          this.#ports.chmod(message.port, message.mode, message.keep)
-          slot.tell({ type: 'done', reply: message.id })
-        })
-      case 'close':
-        this.#ports.close(message.port, slot, target)
-        return this.#generations.step()
-      case 'cut':
-        return void this.emit('cut', { worker: slot.number, connections: message.connections })
-      default: // 'drained' is seen as the worker's end; words of later releases are ignored
-    }
-  }
-
-  /** A request that fails is answered with the name of the error. */
-  #answer(slot: Slot, id: number, attempt: () => void): void {
-    try {
-      attempt()
-    } catch (error) {
-      if (error instanceof SyscallError) {
-        this.#refusals.set(slot, error)
-        this.emit('refused', { worker: slot.number, error })
-      }
-      slot.tell({ type: 'failed', reply: id, code: codeOf(error) })
-    }
-  }
-
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     const first = slot.state === 'starting'
     slot.ready(target)
     this.#tellTickets(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
-    this.#refusals.delete(slot)
-    this.#everReady = true
+    this.#startUp.ready()
     this.#settleStart?.resolve()
     this.#settleStart = null
     this.#generations.step()
@@ -261,26 +220,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const stopping = this.#stopping !== null
     const serves = this.#generations.serves(slot)
     const expected = stopping ? !this.#failed : !serves && !this.#generations.prepares(slot)
-    const failure = stopping || this.#everReady ? null : this.#verdict(slot, end)
+    const refusal = this.#words.refusal(slot)
+    const failure = stopping ? null : this.#startUp.verdict(end, refusal)
     const again = !stopping && serves && failure === null
     const restartIn = again ? wait : null
-    this.#generations.ended(slot, end, this.#refusals.get(slot))
+    this.#generations.ended(slot, end, refusal)
     this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
-  }
-
-  /** Whether a worker's end, before any was ever ready, means that none will be. */
-  #verdict(slot: Slot, end: WorkerEnd): Error | null {
-    const refusal = this.#refusals.get(slot)
-    if (refusal !== undefined) return refusal
-    this.#earlyDeaths += 1
-    if (end.code === 0) {
-      return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'the script ended without listening on any port')
-    }
-    if (this.#earlyDeaths < EARLY_DEATHS_MAX) return null
-    const how = end.signal ?? `exit code ${end.code}`
-    return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers end before they listen (${how})`)
   }
 
   #fail(error: Error): void {
@@ -291,6 +238,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 }
 
+/** Which worker an event is about. */
 function told({ number, pid, generation }: Slot): Told {
   return { worker: number, pid, generation }
 }

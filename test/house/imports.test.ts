@@ -22,7 +22,11 @@ const ROOMS = [
   'worker',
   'websocket',
   'supervisor',
+  'control',
+  'admin',
   'index.ts',
+  'config',
+  'prove',
   'cli',
 ]
 

@@ -1,0 +1,31 @@
+import { HandoverError, type SyscallError } from '../errors.js'
+import { EARLY_DEATHS_MAX } from '../limits.js'
+import type { WorkerEnd } from './worker.js'
+
+/** Whether the first workers will ever listen: what they are told by their ends, until one does. */
+export class StartUp {
+  #earlyDeaths = 0
+  #over = false
+
+  /** A worker listens. */
+  ready(): void {
+    this.#over = true
+  }
+
+  /**
+   * Whether a worker's end, before any was ever ready, means that none will be.
+   * @param refusal  why it got no port
+   * @returns null: it does not
+   */
+  verdict(end: WorkerEnd, refusal: SyscallError | undefined): Error | null {
+    if (this.#over) return null
+    if (refusal !== undefined) return refusal
+    this.#earlyDeaths += 1
+    if (end.code === 0) {
+      return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'the script ended without listening on any port')
+    }
+    if (this.#earlyDeaths < EARLY_DEATHS_MAX) return null
+    const how = end.signal ?? `exit code ${end.code}`
+    return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers end before they listen (${how})`)
+  }
+}
