@@ -233,3 +233,18 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
+
+// Generations
+
+/** Milliseconds between two questions whether a new worker is ready, or still healthy, unless asked otherwise. */
+export const READINESS_INTERVAL = 250
+
+/** Milliseconds that one such question may take, unless asked otherwise. */
+export const READINESS_TIMEOUT = 5_000
+
+/** Milliseconds between looks whether new workers hang while their health is watched. */
+export const HANG_INTERVAL = 250
+
+/** The last lines of a worker's output that are kept for the error of a reload, and characters of each. */
+export const LAST_LINES_MAX = 20
+export const LAST_LINE_LENGTH = 1_000

@@ -30,10 +30,18 @@ export interface SupervisorEvents {
    * then `start` or `reload` rejects with the reason.
    */
   ended: [event: Told & { end: WorkerEnd; expected: boolean; restartIn: number | null }]
+  /** A reload, or a change of scale, waits for so many others that were asked for before. */
+  queued: [event: { what: 'reload' | 'scale'; ahead: number }]
   /** A new generation of workers is being started; the one before it serves on. */
   reloading: [event: { generation: number }]
-  /** The new generation has every new connection from now on; the one before it drains. */
+  /** Of a rolling reload: a worker of the new generation took this place; `done` of `of` places have one. */
+  rolled: [event: { generation: number; worker: number; done: number; of: number }]
+  /** The new generation has every new connection from now on; the one before it stands by, then drains. */
   switched: [event: { generation: number; previous: number }]
+  /** The time in which its health was watched is over; the generation before drains. */
+  healthy: [event: { generation: number }]
+  /** The new generation served and failed: the one before it, `to`, has every new connection again. */
+  rolledBack: [event: { generation: number; to: number; reason: string }]
   /** All workers of the generation before are gone. */
   reloaded: [event: { generation: number; previous: number }]
   /** A worker's channel broke the protocol; the worker is being ended. */

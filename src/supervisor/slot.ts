@@ -62,6 +62,7 @@ export class Slot {
   #stopped: (() => void) | null = null
   /** The worker was asked to drain. */
   #drains = false
+  #output: Promise<unknown> = Promise.resolve()
 
   constructor(place: Place, generation: number, owner: SlotOwner) {
     const { number, group } = place
@@ -87,6 +88,11 @@ export class Slot {
     return this.#state
   }
 
+  /** Settles when all that the last worker wrote has been told, soon after its end. */
+  get outputRead(): Promise<unknown> {
+    return this.#output
+  }
+
   /** The worker's; null while there is none. */
   get target(): ChannelTarget | null {
     return this.#target
@@ -108,8 +114,7 @@ export class Slot {
       worker.channel.closeAfterDeath()
       this.#ended(end, performance.now() - since)
     })
-    this.#read(worker.stdout, 'stdout')
-    this.#read(worker.stderr, 'stderr')
+    this.#output = Promise.all([this.#read(worker.stdout, 'stdout'), this.#read(worker.stderr, 'stderr')])
     this.#owner.started(this)
   }
 
@@ -220,11 +225,13 @@ export class Slot {
     return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
   }
 
-  #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {
-    if (stream === null) return
+  #read(stream: Readable | null, name: 'stdout' | 'stderr'): Promise<void> {
+    if (stream === null) return Promise.resolve()
+    const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()))
     createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
     // A program that the worker started may hold its output open for ever: what is there by then has been read.
     this.#worker?.ended.then(() => setTimeout(() => stream.destroy(), OUTPUT_GRACE).unref())
+    return closed
   }
 
   #ended(end: WorkerEnd, lived: number): void {

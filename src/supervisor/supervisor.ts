@@ -17,6 +17,7 @@ import {
   settleReload,
 } from './options.js'
 import { PortRegistry } from './port-registry.js'
+import { withoutProbes } from './probe-connection.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
@@ -58,8 +59,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes, ticketRotation } =
-      this.#options
+    const {
+      places,
+      limit,
+      maxTotal,
+      policy,
+      backlog,
+      threads,
+      batchScheduling,
+      handshakes,
+      ticketRotation,
+      readiness,
+    } = this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -78,9 +89,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
+      appReady: (slot, target) => {
+        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
+      },
       step: () => this.#generations.step(),
     })
-    this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
+    const owner = this.#slotOwner(limit, threads)
+    this.#generations = new Generations(places, readiness, owner, this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
   }
@@ -111,16 +126,32 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it listens, new
-   * connections are its own, and the old workers finish theirs. Settles when those are gone. Reloads wait for each other.
-   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or did not listen in time, and the old ones
-   *   serve as before; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
+   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it is ready, new
+   * connections are its own, and the old workers finish theirs, or stand by first for the `healthWindow`. Settles when
+   * those are gone. Reloads wait for each other, unless one is to `supersede` what came before.
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or was not ready in time, and the old ones
+   *   serve as before; _ROLLED_BACK: it failed after the switch, and they serve again; both with the new workers' last
+   *   `output`; _SUPERSEDED: by a later reload; _STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
    */
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
-    const settled = settleReload(options, this.#options.drainTimeout)
+    const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
     return this.#generations.reload(settled)
+  }
+
+  /**
+   * Starts further workers in places of their own, or lets some finish; settles when that is done. Those that stay keep their
+   * numbers, and later reloads have as many.
+   * @param workers  how many there are to be, from 1
+   * @param group  of which group; default: of none
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: new ones do not get ready, and all is as before; _STOPPED.
+   *   {TypeError | RangeError} no such group or number
+   */
+  async scale(workers: number, group?: string): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#started.catch(() => {})
+    await this.#generations.scale(workers, group ?? null)
   }
 
   /**
@@ -150,7 +181,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   status(): SupervisorStatus {
-    return statusOf(this.#generations.slots, this.#ports, this.#dispatcher, this.#setbacks)
+    return statusOf(this.#generations, this.#ports, this.#dispatcher, this.#setbacks)
   }
 
   async #stop(milliseconds: number): Promise<void> {
@@ -172,15 +203,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
       started: (slot) => this.emit('started', told(slot)),
       message: (slot, target, message) => this.#words.hear(slot, target, message),
-      line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
+      line: (slot, stream, text) => {
+        this.#generations.output.add(slot, text)
+        this.#line({ worker: slot.number, stream, text })
+      },
       lostChannel: (slot, target, error, returned) => {
         // Listeners come last: one that throws must not cost a connection.
         this.#dispatcher.detach(target)
-        this.#dispatcher.takeBack(returned as GivenBack)
+        this.#dispatcher.takeBack(withoutProbes(returned as GivenBack))
         if (error !== null) this.emit('broken', { worker: slot.number, error })
       },
       sentBack: (slot, _target, returned) => {
-        this.#dispatcher.takeBack(returned as GivenBack)
+        this.#dispatcher.takeBack(withoutProbes(returned as GivenBack))
         this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
       },
       roomier: (target) => this.#dispatcher.roomier(target),
@@ -205,6 +239,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
+    if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)
     this.#tellTickets(slot) // before the first connection
@@ -218,13 +253,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #ended(slot: Slot, end: WorkerEnd, wait: number): boolean {
     const stopping = this.#stopping !== null
-    const serves = this.#generations.serves(slot)
-    const expected = stopping ? !this.#failed : !serves && !this.#generations.prepares(slot)
+    const expected = stopping ? !this.#failed : !this.#generations.isKept(slot) && !this.#generations.prepares(slot)
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
-    const again = !stopping && serves && failure === null
+    this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
+    const again = !stopping && this.#generations.isKept(slot) && failure === null
     const restartIn = again ? wait : null
-    this.#generations.ended(slot, end, refusal)
     this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all

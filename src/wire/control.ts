@@ -102,6 +102,11 @@ export interface ReadyNotice {
   type: 'ready'
 }
 
+/** Worker → master: the program says itself that it is ready, where the master waits for that (`readiness.explicit`). */
+export interface AppReadyNotice {
+  type: 'appReady'
+}
+
 /** Worker → master: the names of connections that it takes from others, all of them. */
 export interface TakesNotice {
   type: 'takes'
@@ -147,6 +152,7 @@ export type FromWorker =
   | CutNotice
   | TakesNotice
   | ReadyNotice
+  | AppReadyNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
