@@ -6,7 +6,10 @@ export class Generation {
   /** From 1. */
   readonly number: number
   readonly places: readonly Place[]
-  readonly slots: readonly Slot[]
+  /** One for each place. */
+  readonly slots: Slot[]
+  /** Successors that get ready, and those that drain whose place another has taken. @see Replacements */
+  readonly others = new Set<Slot>()
 
   constructor(number: number, places: readonly Place[], owner: SlotOwner) {
     this.number = number
@@ -20,6 +23,6 @@ export class Generation {
 
   /** Lets all workers finish what they have; settles when they are gone. @see Slot.stop */
   async stop(milliseconds: number, successor = false): Promise<void> {
-    await Promise.all(this.slots.map((slot) => slot.stop(milliseconds, successor)))
+    await Promise.all([...this.slots, ...this.others].map((slot) => slot.stop(milliseconds, successor)))
   }
 }

@@ -5,10 +5,11 @@ import type { SettledReload } from './options.js'
 import { checkScripts, type Place } from './places.js'
 import type { PortRegistry } from './port-registry.js'
 import { Preparation } from './preparation.js'
+import { type Replacement, Replacements } from './replacements.js'
 import type { Slot, SlotOwner } from './slot.js'
 import type { WorkerEnd } from './worker.js'
 
-type ReloadEvent = 'reloading' | 'switched' | 'reloaded'
+type ReloadEvent = 'reloading' | 'switched' | 'reloaded' | 'replaced'
 
 /** Tells of a step of a reload. */
 export type TellReload = <Name extends ReloadEvent>(name: Name, event: SupervisorEvents[Name][0]) => void
@@ -30,6 +31,7 @@ export class Generations {
   readonly #owner: SlotOwner
   readonly #ports: PortRegistry
   readonly #tell: TellReload
+  readonly #replacements: Replacements
   /** All that have workers, oldest first. */
   readonly #all = new Set<Generation>()
   #current: Generation
@@ -44,13 +46,24 @@ export class Generations {
     this.#owner = owner
     this.#ports = ports
     this.#tell = tell
+    this.#replacements = new Replacements(owner, ports, (event) => tell('replaced', event))
     this.#current = new Generation(1, places, owner)
     this.#all.add(this.#current)
   }
 
   /** Of all generations, the oldest first. */
   get slots(): Slot[] {
-    return [...this.#all].flatMap(({ slots }) => slots)
+    return [...this.#all].flatMap(({ slots, others }) => [...slots, ...others])
+  }
+
+  /** Of the current generation, those that serve: one for each place. */
+  get serving(): readonly Slot[] {
+    return this.#current.slots
+  }
+
+  /** Whether another generation gets ready. */
+  get preparing(): boolean {
+    return this.#next !== null
   }
 
   /** @throws {TypeError} a script is not there */
@@ -64,28 +77,37 @@ export class Generations {
 
   /** Whether new connections are this place's too. */
   serves(slot: Slot): boolean {
-    return slot.generation === this.#current.number
+    return slot.generation === this.#current.number && !this.#current.others.has(slot)
   }
 
-  /** Whether it is of the generation that gets ready. */
+  /** Whether it is of the generation that gets ready, or the successor of a worker. */
   prepares(slot: Slot): boolean {
-    return slot.generation === this.#next?.generation.number
+    return this.#replacements.prepares(slot) || slot.generation === this.#next?.generation.number
   }
 
   /** A worker listens on a port more, or less. */
   step(): void {
     this.#next?.step()
+    this.#replacements.step()
   }
 
   /** A worker is gone. @param refusal  why it got no port */
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
-    if (this.prepares(slot)) this.#next?.ended(slot, end, refusal)
+    if (this.#replacements.prepares(slot)) this.#replacements.ended(slot, end, refusal)
+    else if (this.prepares(slot)) this.#next?.ended(slot, end, refusal)
+  }
+
+  /** Starts another worker in the place of one that serves, which drains then. @see Replacements */
+  replace(slot: Slot, drainTimeout: number): Replacement {
+    if (this.#stopped) throw stopped()
+    return this.#replacements.replace(this.#current, slot, drainTimeout)
   }
 
   /** Lets every worker of every generation finish; settles when all are gone. */
   async stop(milliseconds: number): Promise<void> {
     this.#stopped = true
     this.#next?.fail(stopped())
+    this.#replacements.abandon(this.#current, 'the supervisor is being stopped')
     await Promise.all([...this.#all].map((generation) => generation.stop(milliseconds)))
   }
 
@@ -135,6 +157,7 @@ export class Generations {
   #switch(next: Preparation, previous: Generation, drainTimeout: number): Promise<void> {
     // Clients that wait for a port which is not served any more came in time for the old workers.
     for (const id of next.missing) this.#ports.acceptWaiting(id)
+    this.#replacements.abandon(previous, 'a reload replaces all workers')
     for (const slot of previous.slots) {
       if (slot.target !== null) this.#ports.detach(slot.target)
       slot.retire()
@@ -149,7 +172,7 @@ export class Generations {
   /** Ends a generation and all that was only its own. */
   async #end(generation: Generation, milliseconds: number, successor = false): Promise<void> {
     await generation.stop(milliseconds, successor)
-    for (const slot of generation.slots) this.#ports.forget(slot)
+    for (const slot of [...generation.slots, ...generation.others]) this.#ports.forget(slot)
     this.#all.delete(generation)
   }
 }

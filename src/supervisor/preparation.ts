@@ -13,7 +13,7 @@ export class Preparation {
   readonly generation: Generation
   /** Settles when it is ready and `take` was called, or rejects with what is in the way. */
   readonly settled: Promise<void>
-  readonly #previous: Generation
+  readonly #previous: Pick<Generation, 'slots'>
   readonly #ports: PortRegistry
   readonly #take: () => void
   readonly #limit: NodeJS.Timeout
@@ -29,7 +29,7 @@ export class Preparation {
    */
   constructor(
     generation: Generation,
-    previous: Generation,
+    previous: Pick<Generation, 'slots'>,
     ports: PortRegistry,
     milliseconds: number,
     take: () => void,
