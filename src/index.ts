@@ -101,9 +101,11 @@ export type { Route } from './transport/route.js'
 export { proxied } from './transport/shown-ends.js'
 export { type Identifiable, identify } from './transport/things.js'
 export { Transport } from './transport/transport.js'
+export type { AppWorker, AppWorkerEvents } from './worker/app-worker.js'
 export { type Drain, onDrain } from './worker/drain-handlers.js'
 export { type HandOverOptions, handOver, onHandOver } from './worker/hand-over.js'
 export { type ServeOptions, serve } from './worker/serve.js'
+export { worker } from './worker/this-worker.js'
 
 registerBuiltinBootstraps()
 

@@ -109,6 +109,7 @@ function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number>
       }, reject)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+    supervisor.once('failed', ({ error }) => reject(error))
   })
 }
 

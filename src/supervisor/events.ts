@@ -10,6 +10,23 @@ export interface Told {
   generation: number
 }
 
+/** A successor has taken over. */
+export interface ReplacedEvent extends Told {
+  /** The pid of the one before, which drains now. */
+  previous: number
+}
+
+/** A place was given up. */
+export interface CrashLoopEvent {
+  worker: number
+  generation: number
+  deaths: number
+  /** Milliseconds. */
+  within: number
+  /** The last lines that its workers wrote; left out: none. */
+  lastOutput?: string
+}
+
 /**
  * What a supervisor tells, in the order of a worker's life. `worker` is its place, from 1, the same in each generation;
  * generations count from 1 too.
@@ -27,7 +44,7 @@ export interface SupervisorEvents {
   refused: [event: { worker: number; error: SyscallError }]
   /**
    * A worker is gone: as asked (`expected`), or another takes its place in `restartIn` milliseconds, or neither, and
-   * then `start` or `reload` rejects with the reason.
+   * then `start` or `reload` rejects with the reason, or `crashLoop` follows.
    */
   ended: [event: Told & { end: WorkerEnd; expected: boolean; restartIn: number | null }]
   /** A reload, or a change of scale, waits for so many others that were asked for before. */
@@ -48,8 +65,22 @@ export interface SupervisorEvents {
   broken: [event: { worker: number; error: Error }]
   /** A worker owes claims for a second and makes none: it gets no more connections until it does. */
   stalled: [event: { worker: number; unclaimed: number }]
-  /** A worker that was stalled claims again. */
+  /** A worker that was stalled claims again, or one that was hung gives a sign of life. */
   recovered: [event: { worker: number; unclaimed: number }]
+  /** A worker gave no sign of life for `silent` ms: it gets no more connections, and another is started in its place. */
+  hung: [event: Told & { silent: number }]
+  /** A worker is over a limit, bytes of memory or milliseconds of event-loop lag: another is started in its place. */
+  overLimit: [event: Told & { what: 'memory' | 'lag'; value: number; limit: number }]
+  /** Another worker serves at the place; the one before, whose pid is `previous`, drains. */
+  replaced: [event: ReplacedEvent]
+  /** The successor of a worker that is hung, or over a limit, did not get ready. */
+  notReplaced: [event: { worker: number; error: Error }]
+  /** Workers died so often at a place that it is given up, until a reload. */
+  crashLoop: [event: CrashLoopEvent]
+  /** Every place was given up, and everything is stopped. */
+  failed: [event: { error: Error }]
+  /** A worker's program sent a message. */
+  message: [event: { worker: number; generation: number; message: unknown }]
   /** The time to drain was up: so many connections were cut. */
   cut: [event: { worker: number; connections: number }]
   /** The master has no free descriptor; accepting goes on by itself. */

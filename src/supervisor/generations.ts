@@ -8,6 +8,7 @@ import { LastOutput } from './last-output.js'
 import type { SettledReload } from './options.js'
 import { checkScripts, type Place, resized } from './places.js'
 import type { PortRegistry } from './port-registry.js'
+import { type Replacement, Replacements } from './replacements.js'
 import { Rolling } from './rolling.js'
 import { scaleTo } from './scaling.js'
 import type { Slot, SlotOwner } from './slot.js'
@@ -29,6 +30,7 @@ export class Generations {
   readonly #explicit = new ExplicitReady()
   readonly #stage: Stage
   readonly #turns = new Turns()
+  readonly #replacements: Replacements
   readonly #drainTimeout: number
   #current: Generation
   /** The last number given away. One that failed keeps its own. */
@@ -43,6 +45,7 @@ export class Generations {
   ) {
     this.#stage = new Stage(owner, ports, this.output, this.#explicit, tell)
     this.#drainTimeout = owner.drainTimeout
+    this.#replacements = new Replacements(this.#stage)
     this.#current = new Generation(1, places, readiness, owner)
     for (const place of places) this.#stage.roles.serve(this.#current.add(place))
     this.#stage.all.add(this.#current)
@@ -51,6 +54,16 @@ export class Generations {
   /** Of all generations, the oldest first. */
   get slots(): Slot[] {
     return [...this.#stage.all].flatMap(({ slots }) => [...slots])
+  }
+
+  /** Those that new connections go to. */
+  get serving(): Slot[] {
+    return this.slots.filter((slot) => this.serves(slot))
+  }
+
+  /** Whether a reload or a change of their number is under way, or waits. */
+  get changing(): boolean {
+    return this.#turns.length > 0
   }
 
   /** @throws {TypeError} a script is not there */
@@ -93,11 +106,21 @@ export class Generations {
   step(): void {
     if (this.#current.state === 'starting') this.#current.enter('serving')
     this.#stage.watch?.step()
+    this.#replacements.step()
   }
 
   /** A worker is gone. @param refusal  why it got no port */
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
     this.#stage.watch?.ended(slot, end, refusal)
+    this.#replacements.ended(slot, end, refusal)
+  }
+
+  /** Starts another worker in the place of one that serves, which drains then. @see Replacements */
+  replace(slot: Slot, drainTimeout: number): Replacement {
+    if (this.#stage.stopped) throw stopped()
+    const generation = [...this.#stage.all].find(({ slots }) => slots.includes(slot))
+    if (generation === undefined) throw new RangeError(`worker: there is no place ${slot.number}`)
+    return this.#replacements.replace(generation, slot, drainTimeout)
   }
 
   /** Oldest first. */
@@ -109,6 +132,7 @@ export class Generations {
   async stop(milliseconds: number): Promise<void> {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
+    this.#replacements.abandon(stopped())
     await Promise.all([...this.#stage.all].map((generation) => generation.stop(milliseconds)))
   }
 
@@ -176,6 +200,7 @@ export class Generations {
     const next = new Generation(++this.#last, places, reload.readiness, stage.owner)
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaced all workers'))
     }
     stage.all.add(next)
     const change = { previous, next, reload, makeCurrent }

@@ -12,9 +12,14 @@ export class LastOutput {
     if (lines.length > LAST_LINES_MAX) lines.shift()
   }
 
+  /** Of one place. */
+  lines(slot: Slot): readonly string[] {
+    return this.#lines.get(slot) ?? []
+  }
+
   /** Of these places, one after the other, each line behind the worker's number; settles when what they wrote was read. */
   async of(slots: readonly Slot[]): Promise<string[]> {
     await Promise.all(slots.filter(({ state }) => state === 'stopped').map(({ outputRead }) => outputRead))
-    return slots.flatMap((slot) => (this.#lines.get(slot) ?? []).map((text) => `[${slot.number}] ${text}`))
+    return slots.flatMap((slot) => this.lines(slot).map((text) => `[${slot.number}] ${text}`))
   }
 }

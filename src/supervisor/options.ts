@@ -3,6 +3,7 @@ import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
+import { CARE_OPTIONS, type CareOptions, type SettledCare, settleCare } from './care-options.js'
 import {
   GENERATION_OPTIONS,
   type GenerationOptions,
@@ -14,7 +15,7 @@ import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
-export interface SupervisorOptions extends GenerationOptions {
+export interface SupervisorOptions extends GenerationOptions, CareOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
   script?: string
   args?: readonly string[]
@@ -82,6 +83,7 @@ export interface ReloadOptions extends GenerationOptions {
 
 /** Options with every bound checked and every default filled in. No limit is Infinity. */
 export interface SettledOptions {
+  care: SettledCare
   places: readonly Place[]
   policy: Policy
   limit: number
@@ -118,6 +120,7 @@ const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'drainTimeout',
   'ticketRotation',
   ...GENERATION_OPTIONS,
+  ...CARE_OPTIONS,
 ]
 
 const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
@@ -161,6 +164,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     ticketRotation: ticketRotation(options.ticketRotation),
     readiness: settleReadiness(options.readiness),
     healthWindow: settleHealthWindow(options.healthWindow),
+    care: settleCare(options, options.threads ?? false),
   }
 }
 

@@ -4,7 +4,7 @@ import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError } from '../errors.js'
 import { STATUS_DELAY } from '../limits.js'
-import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
+import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
 import { Generations } from './generations.js'
@@ -20,13 +20,13 @@ import { PortRegistry } from './port-registry.js'
 import { withoutProbes } from './probe-connection.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
+import { Staff } from './staff.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
+import { workerStarter } from './start-worker.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
-import { startProcess } from './worker-process.js'
-import { startThread } from './worker-thread.js'
 import { WorkerWords } from './worker-words.js'
 
 /**
@@ -44,6 +44,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handOvers: MasterHandOvers
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
+  readonly #staff: Staff
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
@@ -96,7 +97,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     })
     const owner = this.#slotOwner(limit, threads)
     this.#generations = new Generations(places, readiness, owner, this.#ports, (name, event) => {
-      this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
+      this.emit<'reloading' | 'switched' | 'reloaded'>(name as 'reloaded', event as never)
+    })
+    this.#staff = new Staff(this.#options.care, {
+      generations: this.#generations,
+      drainTimeout: this.#options.drainTimeout,
+      tell: (name, event) => void this.emit<'hung' | 'recovered'>(name as 'hung', event as never),
+      failed: (error) => this.#fail(error),
     })
   }
 
@@ -117,6 +124,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #start(): Promise<void> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
+    this.#staff.start()
     this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
@@ -137,7 +145,28 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    return this.#generations.reload(settled)
+    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+  }
+
+  /**
+   * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
+   * and the one before drains. Settles when that is gone.
+   * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   */
+  async replace(worker: number): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#staff.replace(worker)
+  }
+
+  /** Sends JSON to a worker's program, whose `worker.on('message')` has it. @see AppMessages.send */
+  send(worker: number, message: unknown): boolean {
+    return this.#staff.send(worker, message)
+  }
+
+  /** Sends JSON to the programs of all workers that serve; one that does not read is left out. @returns to how many */
+  broadcast(message: unknown): number {
+    return this.#staff.broadcast(message)
   }
 
   /**
@@ -186,6 +215,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #stop(milliseconds: number): Promise<void> {
     this.#stalls.stop()
+    this.#staff.stop()
     this.#tickets?.stop()
     this.#ports.retire()
     const gone = this.#generations.stop(milliseconds)
@@ -200,9 +230,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       limit,
       drainTimeout: this.#options.drainTimeout,
       relay: this.#handOvers.relay,
-      start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
-      started: (slot) => this.emit('started', told(slot)),
-      message: (slot, target, message) => this.#words.hear(slot, target, message),
+      start: workerStarter(threads, this.#options.care.affinity),
+      started: (slot) => {
+        this.#staff.started(slot)
+        this.emit('started', told(slot))
+      },
+      message: (slot, target, message) => {
+        if (!this.#staff.hears(slot, message)) this.#words.hear(slot, target, message)
+      },
       line: (slot, stream, text) => {
         this.#generations.output.add(slot, text)
         this.#line({ worker: slot.number, stream, text })
@@ -257,7 +292,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
     this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
-    const again = !stopping && this.#generations.isKept(slot) && failure === null
+    const restarts = !stopping && this.#generations.isKept(slot) && failure === null
+    const lost = restarts && this.#staff.died(slot)
+    const again = restarts && !lost
     const restartIn = again ? wait : null
     this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
@@ -268,7 +305,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#failed = true
     const settle = this.#settleStart
     this.#settleStart = null
-    void this.stop(0).then(() => settle?.reject(error))
+    void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
   }
 }
 

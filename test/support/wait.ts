@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /**
  * Waits until a condition holds that nothing announces (a count in /proc, say), asking again and again; fails with
- * `what` after ten seconds. Not for giving something time to happen.
+ * `what` after half a minute. Not for giving something time to happen.
  */
 export async function until(
   what: string,
