@@ -109,7 +109,8 @@ export class Generations {
   async stop(milliseconds: number): Promise<void> {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
-    await Promise.all([...this.#stage.all].map((generation) => generation.stop(milliseconds)))
+    const { all } = this.#stage
+    await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
 
   /**
