@@ -92,3 +92,8 @@ export interface SupervisorEvents {
   /** The user's policy threw; the connection went by the default policy. */
   policyError: [event: { error: unknown }]
 }
+
+/** Which worker an event is about. */
+export function told({ number, pid, generation }: { number: number; pid: number; generation: number }): Told {
+  return { worker: number, pid, generation }
+}

@@ -133,7 +133,8 @@ export class Generations {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
     this.#replacements.abandon(stopped())
-    await Promise.all([...this.#stage.all].map((generation) => generation.stop(milliseconds)))
+    const { all } = this.#stage
+    await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
 
   /**

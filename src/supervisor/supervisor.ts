@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
-import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError } from '../errors.js'
 import { STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
-import type { SupervisorEvents, Told } from './events.js'
+import { type SupervisorEvents, told } from './events.js'
 import { Generations } from './generations.js'
 import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
@@ -17,13 +16,12 @@ import {
   settleReload,
 } from './options.js'
 import { PortRegistry } from './port-registry.js'
-import { withoutProbes } from './probe-connection.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
+import { slotOwner } from './slot-owner.js'
 import { Staff } from './staff.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
-import { workerStarter } from './start-worker.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
@@ -60,18 +58,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const {
-      places,
-      limit,
-      maxTotal,
-      policy,
-      backlog,
-      threads,
-      batchScheduling,
-      handshakes,
-      ticketRotation,
-      readiness,
-    } = this.#options
+    const { places, limit, maxTotal, policy, backlog, batchScheduling, handshakes, ticketRotation, readiness } =
+      this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -95,7 +83,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       },
       step: () => this.#generations.step(),
     })
-    const owner = this.#slotOwner(limit, threads)
+    const owner = this.#slotOwner()
     this.#generations = new Generations(places, readiness, owner, this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name as 'reloaded', event as never)
     })
@@ -225,41 +213,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #slotOwner(limit: number, threads: boolean): SlotOwner {
-    return {
-      limit,
-      drainTimeout: this.#options.drainTimeout,
-      relay: this.#handOvers.relay,
-      start: workerStarter(threads, this.#options.care.affinity),
-      started: (slot) => {
-        this.#staff.started(slot)
-        this.emit('started', told(slot))
-      },
+  #slotOwner(): SlotOwner {
+    return slotOwner(this.#options, this.#handOvers.relay, this.#dispatcher, {
+      emit: (name, event) => this.emit<'started' | 'line'>(name as 'line', event as never),
+      started: (slot) => this.#staff.started(slot),
       message: (slot, target, message) => {
         if (!this.#staff.hears(slot, message)) this.#words.hear(slot, target, message)
       },
-      line: (slot, stream, text) => {
-        this.#generations.output.add(slot, text)
-        this.#line({ worker: slot.number, stream, text })
-      },
-      lostChannel: (slot, target, error, returned) => {
-        // Listeners come last: one that throws must not cost a connection.
-        this.#dispatcher.detach(target)
-        this.#dispatcher.takeBack(withoutProbes(returned as GivenBack))
-        if (error !== null) this.emit('broken', { worker: slot.number, error })
-      },
-      sentBack: (slot, _target, returned) => {
-        this.#dispatcher.takeBack(withoutProbes(returned as GivenBack))
-        this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
-      },
-      roomier: (target) => this.#dispatcher.roomier(target),
+      line: (slot, text) => this.#generations.output.add(slot, text),
       ended: (slot, end, wait) => this.#ended(slot, end, wait),
-    }
-  }
-
-  /** Where nobody listens to workers' output it goes where this process's own goes. */
-  #line(event: SupervisorEvents['line'][0]): void {
-    if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
+    })
   }
 
   #rotated(): void {
@@ -307,9 +270,4 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart = null
     void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
   }
-}
-
-/** Which worker an event is about. */
-function told({ number, pid, generation }: Slot): Told {
-  return { worker: number, pid, generation }
 }
