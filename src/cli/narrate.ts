@@ -2,6 +2,7 @@ import { printable } from '../arguments.js'
 import type { SyscallError } from '../errors.js'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { narrateWork } from './narrate-work.js'
 import { addressText, endText, type Printer } from './printer.js'
 
 /** Milliseconds in which the same complaint is made once. */
@@ -10,6 +11,7 @@ const QUIET = 5_000
 /** Puts a supervisor's events into words. */
 export function narrate(supervisor: Supervisor, printer: Printer): void {
   const seldom = throttled(printer)
+  narrateWork(supervisor, printer)
   /** Why each worker was last refused a port: a program that does not handle it ends without a word of its own. */
   const refusals = new Map<number, string>()
   supervisor.on('listening', ({ address }) =>
