@@ -2,11 +2,10 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Returned } from '../channel/held-descriptors.js'
-import type { TargetStatus } from '../dispatch/target.js'
 import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
-import { ChannelTarget } from './channel-target.js'
+import { ChannelTarget, type ChannelTargetStatus } from './channel-target.js'
 import { type Place, programOf } from './places.js'
 import type { Relay } from './relay.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
@@ -33,7 +32,7 @@ export interface SlotOwner {
 
 export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
 
-export interface WorkerStatus extends TargetStatus {
+export interface WorkerStatus extends ChannelTargetStatus {
   worker: number
   generation: number
   pid: number
@@ -126,6 +125,7 @@ export class Slot {
       },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),
+      accepted: (count) => target.accepted(count),
       returned: (returned) => {
         target.returned(returned.descriptors.length)
         this.#owner.sentBack(this, target, returned)

@@ -3,8 +3,9 @@ import { inheritedLink } from '../bootstrap/inherit.js'
 import type { Link } from '../channel/link.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
-import { closeMany } from '../syscalls/descriptor.js'
+import { close, closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
+import { Acceptors } from './acceptors.js'
 import { HandOvers } from './hand-overs.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
 import { Tickets } from './tickets.js'
@@ -24,6 +25,8 @@ export class MasterLink implements PortOwner {
   readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
   readonly #tickets = new Tickets()
+  readonly #acceptors: Acceptors
+  #statusDelay = Number.POSITIVE_INFINITY
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
@@ -41,14 +44,26 @@ export class MasterLink implements PortOwner {
   /** Takes the inheritedLink channel. @throws {HandoverError} as `inheritedLink` */
   constructor(handlers: MasterHandlers) {
     this.handOvers = this.#handOvers()
+    const link = this
+    this.#acceptors = new Acceptors({
+      get open() {
+        return link.open
+      },
+      accepted: (port, descriptors) => {
+        this.#channel.finish(0, descriptors.length)
+        this.#deliver(port, descriptors, null)
+      },
+    })
     this.#channel = inheritedLink({
       ...this.handOvers.handlers(() => this.#channel),
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
       transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
+      port: (port, descriptor) => this.#acceptFrom(port, descriptor),
       message: (message) => {
         const order = (message ?? {}) as FromMaster
         if (order.type === 'drain') handlers.drain(order)
         else if (order.type === 'tickets') this.#tickets.update(order.keys)
+        else if (order.type === 'refrain') this.#acceptors.close(order.port, order.last)
       },
       closed: () => {
         this.handOvers.lost()
@@ -115,7 +130,9 @@ export class MasterLink implements PortOwner {
     )
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
-    this.#channel.statusDelay = reply.statusDelay ?? 0
+    this.#statusDelay = Math.min(this.#statusDelay, reply.statusDelay ?? 0)
+    this.#channel.statusDelay = this.#statusDelay
+    this.#acceptors.most = reply.most ?? Number.POSITIVE_INFINITY
     const known = this.#portsOf.get(handle.server)
     this.#portsOf.set(handle.server, new Set([...(known ?? []), ...reply.ports]))
     for (const port of reply.ports) {
@@ -148,6 +165,7 @@ export class MasterLink implements PortOwner {
       if (left.length > 0) this.#ports.set(port, left)
       else this.#ports.delete(port)
       if (left.length === 0) this.#remember(port)
+      if (left.length === 0) this.#acceptors.close(port, false)
       if (left.length === 0 && !this.#draining) this.#tell({ type: 'close', port })
     }
     this.countReferences()
@@ -191,6 +209,11 @@ export class MasterLink implements PortOwner {
     if (!this.#channel.closed) this.#channel.send(notice)
   }
 
+  /** Takes what waits at the ports from which this worker still accepts by itself, and accepts no more. */
+  acceptLast(): void {
+    this.#acceptors.closeAll()
+  }
+
   /** Tells the master that what is still open is being cut. */
   cut(): void {
     if (this.open > 0) this.#tell({ type: 'cut', connections: this.open })
@@ -226,6 +249,17 @@ export class MasterLink implements PortOwner {
     }
   }
 
+  /** Takes the descriptor of a port to accept from; null: there was no room for it. */
+  #acceptFrom(port: number, descriptor: number | null): void {
+    if (descriptor !== null && this.#portHandle(port) === undefined) return close(descriptor) // just closed
+    try {
+      if (descriptor === null) this.#tell({ type: 'noPort', port })
+      else this.#acceptors.open(port, descriptor)
+    } catch {
+      this.#tell({ type: 'noPort', port })
+    }
+  }
+
   #handleOf(ports: readonly number[]): PortHandle | undefined {
     return ports.map((port) => this.#portHandle(port)).find((handle) => handle !== undefined)
   }
@@ -249,6 +283,7 @@ export class MasterLink implements PortOwner {
   readonly #finish = (): void => {
     this.#finished += 1
     this.#channel.finish(1)
+    this.#acceptors.roomier()
     this.#checkFinished()
   }
 
