@@ -2,10 +2,11 @@ import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Returned } from '../channel/held-descriptors.js'
+import type { TargetStatus } from '../dispatch/target.js'
 import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
-import { ChannelTarget, type ChannelTargetStatus } from './channel-target.js'
+import { ChannelTarget } from './channel-target.js'
 import { type Place, programOf } from './places.js'
 import type { Relay } from './relay.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
@@ -32,12 +33,14 @@ export interface SlotOwner {
 
 export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
 
-export interface WorkerStatus extends ChannelTargetStatus {
+export interface WorkerStatus extends TargetStatus {
   worker: number
   generation: number
   pid: number
   state: SlotState
   restarts: number
+  /** It accepts connections by itself; word of them takes a moment. */
+  accepts: boolean
 }
 
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
