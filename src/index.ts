@@ -81,6 +81,7 @@ export { type ProxyProtocolOptions, proxyProtocol } from './handshake/proxy-prot
 export { sessionId } from './handshake/session-id.js'
 export { type TlsKey, type TlsServerNameOptions, tlsServerName } from './handshake/tls-server-name.js'
 export type { Header, Inspect, Inspected, More, Refusal, Verdict } from './handshake/verdict.js'
+export type { DistributionMode, DistributionRule } from './supervisor/distribution-options.js'
 export type { SupervisorEvents } from './supervisor/events.js'
 export type { GenerationState, GenerationStatus } from './supervisor/generation.js'
 export type { GenerationOptions, ReadinessOptions } from './supervisor/generation-options.js'

@@ -40,6 +40,12 @@ export const REST_AFTER_REFUSAL = 100
 /** Milliseconds a worker may keep to itself that connections have closed, where no limit waits for the word. */
 export const STATUS_DELAY = 2
 
+/** The same for a worker that accepts by itself: nobody decides by its numbers, and each word wakes the master. */
+export const SELF_STATUS_DELAY = 100
+
+/** Connections that a worker which accepts by itself takes at one waking: more would be a neighbour's that is idle. */
+export const SELF_ACCEPT_BATCH = 1
+
 /** Milliseconds before accept(2) is tried again after EMFILE or ENFILE, unless room appears sooner. */
 export const ACCEPT_RETRY = 100
 

@@ -61,8 +61,18 @@ export function incoming(
       else closeMany(returned.descriptors)
     },
     finished: (count) => guarded(() => handlers.finished?.(count)),
+    port: (tag, descriptor) => {
+      if (!handlers.port) {
+        if (descriptor !== null) closeMany(descriptor)
+        throw badFrame('a listening port, which this program has no use for')
+      }
+      deliveries.addPort(tag, descriptor ?? NO_DESCRIPTORS)
+    },
+    accepted: (count) => guarded(() => handlers.accepted?.(count)),
   }
 }
+
+const NO_DESCRIPTORS = new Int32Array(0)
 
 function isWilling({ willing, transports }: LinkHandlers, tag: number, count: number): boolean {
   let answer = transports !== undefined

@@ -134,10 +134,10 @@ export class Link {
     return !this.#closed && this.#sender.idle
   }
 
-  /** Sends the frames of an offer. Borrows the descriptors until `sent`. */
-  offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void): void {
+  /** Sends the frames of an offer, or of a port. Borrows the descriptors until `sent`, or `dropped` at the end. */
+  offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void, dropped?: () => void): void {
     for (const part of parts) this.#outbox.carry(part)
-    this.#outbox.carry(last, descriptors, sent)
+    this.#outbox.carry(last, descriptors, sent, dropped)
     this.flush()
   }
 
@@ -153,12 +153,12 @@ export class Link {
   }
 
   /**
-   * Counts transports as closed. The peer is told with the next claim, at the latest after `statusDelay`; without a
+   * Counts transports as closed, or as accepted here. The peer is told with the next claim, at the latest after `statusDelay`; without a
    * delay, once at the end of this turn of the event loop.
    */
-  finish(count: number): void {
+  finish(count: number, accepted = 0): void {
     if (this.#closed) return
-    this.#outbox.finish(count)
+    this.#outbox.finish(count, accepted)
     if (this.#flushScheduled) return
     this.#flushScheduled = true
     const tell = (): void => {

@@ -28,6 +28,7 @@ interface Carrying {
   descriptors: Int32Array
   count: number
   sent: () => void
+  dropped: () => void
 }
 
 /**
@@ -69,6 +70,8 @@ export class Outbox {
   #claimedSent = 0
   #finished = 0
   #finishedSent = 0
+  #accepted = 0
+  #acceptedSent = 0
 
   /** Borrows the socket. */
   constructor(socket: number, hello: Uint8Array) {
@@ -83,7 +86,8 @@ export class Outbox {
   }
 
   get idle(): boolean {
-    return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
+    const told = this.#finished === this.#finishedSent && this.#accepted === this.#acceptedSent
+    return this.#queue.length === 0 && this.#claimed === this.#claimedSent && told
   }
 
   /** Takes a descriptor; it goes with the next flush, in a frame of its tag. */
@@ -108,11 +112,16 @@ export class Outbox {
   }
 
   /**
-   * Queues a frame that carries descriptors, or none, behind all else: who gives it bounds it. Borrows them until `sent`, which is called once the kernel
-   * has the descriptors.
+   * Queues a frame that carries descriptors, or none, behind all else: who gives it bounds it. Borrows them until `sent`,
+   * which is called once the kernel has the descriptors, or `dropped`: it never will.
    */
-  carry(frame: Buffer, descriptors: Int32Array = NO_DESCRIPTORS, sent: () => void = () => {}): void {
-    this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent })
+  carry(
+    frame: Buffer,
+    descriptors: Int32Array = NO_DESCRIPTORS,
+    sent: () => void = () => {},
+    dropped: () => void = () => {},
+  ): void {
+    this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent, dropped })
   }
 
   /** The receiver of this side has taken `count` more descriptors. */
@@ -131,9 +140,10 @@ export class Outbox {
     this.#claimedSent = this.#claimed
   }
 
-  /** `count` more transports have closed. */
-  finish(count: number): void {
+  /** `count` more transports have closed, and `accepted` more were accepted here. */
+  finish(count: number, accepted: number): void {
     this.#finished += count
+    this.#accepted += accepted
   }
 
   /**
@@ -162,7 +172,7 @@ export class Outbox {
   /** Nothing can be sent any more; what is held stays held until someone takes it back. */
   abandon(): void {
     this.#gone = true
-    this.#queue.length = 0
+    for (const item of this.#queue.splice(0)) if (item.kind === 'carrying') item.dropped()
     this.#queuedBytes = 0
   }
 
@@ -179,6 +189,10 @@ export class Outbox {
   /** Only behind an empty queue: while it is blocked, counters go on counting and are written once. */
   #encodeCounters(): boolean {
     this.#encodeClaim()
+    if (this.#accepted !== this.#acceptedSent) {
+      this.#acceptedSent = this.#accepted // before those that have closed, which may be among them
+      this.#encodeCounter(FrameType.accepted, this.#accepted)
+    }
     if (this.#finished !== this.#finishedSent) {
       this.#finishedSent = this.#finished
       this.#encodeCounter(FrameType.status, this.#finished)

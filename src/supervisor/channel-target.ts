@@ -1,16 +1,25 @@
 import { performance } from 'node:perf_hooks'
 import type { Link } from '../channel/link.js'
-import type { Target, TargetStatus } from '../dispatch/target.js'
+import type { TargetStatus } from '../dispatch/target.js'
+import { HandoverError } from '../errors.js'
 import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
+import { close, dup } from '../syscalls/descriptor.js'
 import type { Arrivals } from '../transport/arrivals.js'
+import { portFrame } from '../wire/ports.js'
+import type { PortTaker } from './distributed-port.js'
+
+export interface ChannelTargetStatus extends TargetStatus {
+  /** It accepts connections by itself; word of them takes a moment. */
+  readonly accepts: boolean
+}
 
 /**
  * A target at the other end of a channel: a worker process, a worker thread, a peer.
  *
- * Invariant: load = taken + reserved - returned - finished >= 0, and queued + unclaimed + reserved <= load. A target
+ * Invariant: load = taken + accepted + reserved - returned - finished >= 0, and queued + unclaimed + reserved <= load. A target
  * lives as long as its channel: whoever replaces a dead worker has a new one, with counters from zero.
  */
-export class ChannelTarget implements Target {
+export class ChannelTarget implements PortTaker {
   readonly id: string
   readonly group: string | null
   readonly #channel: Link
@@ -20,6 +29,10 @@ export class ChannelTarget implements Target {
   #draining = false
   #suspended = false
   #taken = 0
+  /** It took these by itself. */
+  #accepted = 0
+  /** The ports it accepts from. */
+  readonly #ports = new Set<number>()
   #returned = 0
   #finished = 0
   /** Connections of other workers that are offered to it, and not claimed yet. */
@@ -38,7 +51,7 @@ export class ChannelTarget implements Target {
   }
 
   get load(): number {
-    return this.#taken + this.#reserved - this.#returned - this.#finished
+    return this.#taken + this.#accepted + this.#reserved - this.#returned - this.#finished
   }
 
   get room(): number {
@@ -125,9 +138,38 @@ export class ChannelTarget implements Target {
     this.claimed()
   }
 
+  get takesPorts(): boolean {
+    return this.#channel.peer?.capabilities.includes('ports') === true
+  }
+
+  givePort(id: number, descriptor: number): void {
+    if (this.#channel.closed) throw new HandoverError('ERR_HANDOVER_CLOSED', 'its channel is closed')
+    const copy = dup(descriptor) // the port may be closed before its turn comes
+    const closeCopy = (): void => close(copy)
+    this.#channel.offer([], portFrame(id), Int32Array.of(copy), closeCopy, closeCopy)
+    this.#ports.add(id)
+  }
+
+  refrain(id: number, last: boolean): void {
+    this.#ports.delete(id)
+    try {
+      this.#channel.send({ type: 'refrain', port: id, last })
+    } catch {} // it is gone, or has not read for long and will be
+  }
+
+  /** It has lost a port, or never got it. */
+  withoutPort(id: number): void {
+    this.#ports.delete(id)
+  }
+
+  /** @param count  transports it accepted by itself since the channel began */
+  accepted(count: number): void {
+    this.#accepted = Math.max(count, this.#accepted)
+  }
+
   /** @param count  transports closed since the channel began */
   finished(count: number): void {
-    this.#finished = Math.min(count, this.#taken - this.#returned)
+    this.#finished = Math.min(count, this.#taken + this.#accepted - this.#returned)
     this.#onRoomier()
   }
 
@@ -139,7 +181,7 @@ export class ChannelTarget implements Target {
     setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
   }
 
-  status(): TargetStatus {
+  status(): ChannelTargetStatus {
     const { queued, unclaimed } = this.#channel
     const owed = queued + unclaimed + this.#reserved
     return {
@@ -151,8 +193,9 @@ export class ChannelTarget implements Target {
       queued,
       unclaimed: unclaimed + this.#reserved,
       open: this.load - owed,
-      total: this.#taken - this.#returned - queued - unclaimed,
+      total: this.#taken + this.#accepted - this.#returned - queued - unclaimed,
       limit: this.#limit,
+      accepts: this.#ports.size > 0,
     }
   }
 }

@@ -4,6 +4,7 @@ import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '.
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
 import { CARE_OPTIONS, type CareOptions, type SettledCare, settleCare } from './care-options.js'
+import { type DistributionOptions, type SettledDistribution, settleDistribution } from './distribution-options.js'
 import {
   GENERATION_OPTIONS,
   type GenerationOptions,
@@ -15,7 +16,7 @@ import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
-export interface SupervisorOptions extends GenerationOptions, CareOptions {
+export interface SupervisorOptions extends DistributionOptions, GenerationOptions, CareOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
   script?: string
   args?: readonly string[]
@@ -90,6 +91,7 @@ export interface SettledOptions {
   maxTotal: number
   listen: readonly ListenOptions[]
   handshakes: readonly SettledHandshake[]
+  distribution: SettledDistribution
   backlog: number | undefined
   threads: boolean
   batchScheduling: boolean
@@ -121,6 +123,7 @@ const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'ticketRotation',
   ...GENERATION_OPTIONS,
   ...CARE_OPTIONS,
+  'distribution',
 ]
 
 const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
@@ -138,7 +141,8 @@ const KNOWN_RELOAD: readonly (keyof ReloadOptions)[] = [
 /** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
 export function settleOptions(options: SupervisorOptions): SettledOptions {
   checkOptions(options, KNOWN)
-  const { workers, groups = {} } = options
+  const { workers, groups = {}, policy, maxTotal } = options
+  const handshakes = [options.handshake ?? []].flat().map((one) => settleHandshake(one, Object.keys(groups)))
   const program: Program = {
     script: mainScript(options),
     args: options.args ?? [],
@@ -149,14 +153,15 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
   }
   return {
     places: placesOf(program, workers, groups),
-    policy: options.policy ?? 'least-connections',
+    policy: policy ?? 'least-connections',
     limit:
       options.maxConnections === undefined
         ? Number.POSITIVE_INFINITY
         : wholeNumber('maxConnections', options.maxConnections, 1),
-    maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', options.maxTotal, 1),
+    maxTotal: maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', maxTotal, 1),
     listen: options.listen ?? [],
-    handshakes: [options.handshake ?? []].flat().map((one) => settleHandshake(one, Object.keys(groups))),
+    handshakes,
+    distribution: settleDistribution(options.distribution, { policy, maxTotal, handshakes }),
     backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,

@@ -1,20 +1,34 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
-import type { Target } from '../dispatch/target.js'
 import { errnoOf, SyscallError } from '../errors.js'
 import { placeOf, type SettledHandshake } from '../handshake/options.js'
+import { SELF_STATUS_DELAY } from '../limits.js'
 import type { SocketAddress } from '../transport/address.js'
-import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
+import type { ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
+import { DistributedPort, type PortTaker } from './distributed-port.js'
+import { modeOf, type SettledDistribution } from './distribution-options.js'
 
 /** A worker's place in a generation, by identity. */
-export type PortUser = object
+export interface PortUser {
+  /** The same in each generation. */
+  readonly number: number
+}
+
+/** How connections get to the workers. */
+export interface Distribution {
+  readonly rules: SettledDistribution
+  /** Every worker is of some group; else only those of none accept by themselves. */
+  readonly allGrouped: boolean
+  /** Connections that a worker which accepts by itself may have; null: no limit. */
+  readonly most: number | null
+}
 
 interface Entry {
   id: number
   key: string
   /** As it was asked for. */
   host: string
-  port: ListeningPort
+  port: DistributedPort
   /** The supervisor opened it by itself: it stays open as long as that does. */
   own: boolean
   /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
@@ -30,6 +44,7 @@ export class PortRegistry {
   readonly #backlog: number | undefined
   readonly #statusDelay: number
   readonly #handshakes: readonly SettledHandshake[]
+  readonly #distribution: Distribution
   readonly #entries = new Map<string, Entry>()
   #ids = 0
   #retired = false
@@ -40,7 +55,9 @@ export class PortRegistry {
     backlog: number | undefined,
     statusDelay: number,
     handshakes: readonly SettledHandshake[],
+    distribution: Distribution = { rules: [], allGrouped: false, most: null },
   ) {
+    this.#distribution = distribution
     this.#dispatcher = dispatcher
     this.#handshakes = handshakes
     this.#statusDelay = statusDelay
@@ -63,13 +80,15 @@ export class PortRegistry {
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = this.#add({ key, host, port: this.#open(request), own: false })
+      entry = this.#add(key, host, this.#optionsOf(request), false)
     } else {
-      entry.port.renew()
+      const { id, port } = entry
+      port.renew(() => this.#dispatcher.acceptWaiting(id))
     }
+    entry.port.admit(String(place.number))
     entry.users.add(place)
     const { address } = entry.port
-    return { reply: this.#reply(request.id, [entry.id], typeof address === 'string' ? null : address), opened }
+    return { reply: this.#reply(request.id, [entry], typeof address === 'string' ? null : address), opened }
   }
 
   /**
@@ -80,21 +99,21 @@ export class PortRegistry {
     this.#refuseWhenRetired()
     const entries = [...this.#entries.values()]
     if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
+    for (const { port } of entries) port.admit(String(place.number))
     for (const entry of entries) entry.users.add(place)
     const address = entries.map(({ port }) => port.address).find((one) => typeof one !== 'string') ?? null
-    return this.#reply(
-      id,
-      entries.map((entry) => entry.id),
-      address,
-    )
+    return this.#reply(id, entries, address)
   }
 
   #refuseWhenRetired(): void {
     if (this.#retired) throw new SyscallError(errnoOf('ECANCELED'), 'listen')
   }
 
-  #reply(reply: number, ports: number[], address: SocketAddress | null): ListenReply {
-    return { type: 'listening', reply, ports, address, statusDelay: this.#statusDelay }
+  #reply(reply: number, entries: Entry[], address: SocketAddress | null): ListenReply {
+    const alone = entries.every(({ port }) => port.mode !== 'dispatch')
+    const statusDelay = alone ? Math.max(this.#statusDelay, SELF_STATUS_DELAY) : this.#statusDelay
+    const { most } = this.#distribution
+    return { type: 'listening', reply, ports: entries.map(({ id }) => id), address, statusDelay, most }
   }
 
   /**
@@ -110,37 +129,52 @@ export class PortRegistry {
     }
   }
 
-  #openOne(options: ListenOptions): ListeningPort {
-    const port = ListeningPort.open({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
+  #openOne(options: ListenOptions): DistributedPort {
     const host = 'path' in options ? options.path : (options.host ?? '')
-    this.#add({ key: `own:${this.#ids}`, host, port, own: true })
-    return port
+    const backlog = this.#backlog === undefined ? {} : { backlog: this.#backlog }
+    return this.#add(`own:${this.#ids}`, host, { ...options, ...backlog }, true).port
   }
 
-  #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
-    const added = { ...entry, id: ++this.#ids, users: new Set<PortUser>() }
+  /** @throws as `ListeningPort.open` */
+  #add(key: string, host: string, options: ListenOptions, own: boolean): Entry {
+    const id = ++this.#ids
+    const mode = modeOf(this.#distribution.rules, 'path' in options ? options.path : options.port)
+    const port = new DistributedPort(id, mode, options)
     try {
-      this.#dispatcher.open(added.id, added.port, this.#handshakeOf(added.port))
+      this.#dispatcher.open(id, port, this.#handshakeOf(port))
     } catch (error) {
-      added.port.close()
+      port.close()
       throw error
     }
-    this.#entries.set(entry.key, added)
+    const added = { id, key, host, port, own, users: new Set<PortUser>() }
+    this.#entries.set(key, added)
     return added
   }
 
-  #handshakeOf({ address }: ListeningPort): SettledHandshake | null {
+  #handshakeOf({ address, mode }: DistributedPort): SettledHandshake | null {
+    if (mode !== 'dispatch') return null
     const place = placeOf(address)
     return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
   }
 
-  attach(target: Target, ids: readonly number[]): void {
-    for (const id of ids) this.#dispatcher.attach(target, id)
+  /** A target has connections of these ports from now on: it is handed them, or accepts by itself. */
+  attach(target: PortTaker, ids: readonly number[]): void {
+    const accepts = target.group === null || this.#distribution.allGrouped
+    for (const id of ids) {
+      this.#dispatcher.attach(target, id)
+      this.#byId(id)?.port.attach(target, accepts)
+    }
+  }
+
+  /** A target could not take a port: it is handed the connections. */
+  feed(id: number, target: PortTaker & { withoutPort(id: number): void }): void {
+    target.withoutPort(id)
+    this.#byId(id)?.port.feed(target)
   }
 
   /** The ports that any of these places listens on. */
-  portsOf(places: readonly PortUser[]): number[] {
-    const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place)))
+  portsOf(places: readonly object[]): number[] {
+    const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place as PortUser)))
     return used.map(({ id }) => id)
   }
 
@@ -149,14 +183,23 @@ export class PortRegistry {
     return this.#byId(id)?.port.address ?? null
   }
 
-  /** Accepts what waits in the kernel's queue of a port, as far as there is room. */
+  /** Accepts what waits in the kernel's queue of a port, as far as there is room. Who accepts by itself does so for the last time. */
   acceptWaiting(id: number): void {
-    this.#dispatcher.acceptWaiting(id)
+    this.#byId(id)?.port.acceptLast(() => this.#dispatcher.acceptWaiting(id))
   }
 
   /** A target gets no more connections; those it has still count for the limit in all. */
-  detach(target: Target): void {
-    for (const { id } of this.#entries.values()) this.#dispatcher.detach(target, id)
+  detach(target: PortTaker): void {
+    for (const { id, port } of this.#entries.values()) {
+      this.#dispatcher.detach(target, id)
+      port.detach(target)
+    }
+  }
+
+  /** A target is no more. */
+  gone(target: PortTaker): void {
+    this.#dispatcher.detach(target)
+    for (const { port } of this.#entries.values()) port.gone(target)
   }
 
   /** The ports that have this number, or this path. */
@@ -173,9 +216,11 @@ export class PortRegistry {
   }
 
   /** The application of a worker place closed a port. */
-  close(id: number, place: PortUser, target: Target): void {
+  close(id: number, place: PortUser, target: PortTaker & { withoutPort(id: number): void }): void {
     this.#dispatcher.detach(target, id)
+    target.withoutPort(id)
     const entry = this.#byId(id)
+    entry?.port.gone(target)
     if (entry !== undefined) this.#leave(entry, place)
   }
 
@@ -195,9 +240,9 @@ export class PortRegistry {
   /** Accepts what waits in the kernel's queues, then listens no more; what was accepted is still handed over. */
   retire(): void {
     this.#retired = true
-    for (const entry of this.#entries.values()) {
-      this.#dispatcher.retire(entry.id)
-      entry.port.close()
+    for (const { id, port } of this.#entries.values()) {
+      port.acceptLast(() => this.#dispatcher.retire(id))
+      port.close()
     }
   }
 
@@ -221,10 +266,10 @@ export class PortRegistry {
     return [...this.#entries.values()].find((entry) => entry.id === id)
   }
 
-  #open({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest): ListeningPort {
+  #optionsOf({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest): ListenOptions {
     const queue = this.#backlog ?? Math.max(1, backlog)
-    if (port === null) return ListeningPort.open({ path: host, backlog: queue, mode: 0o777 & ~umask })
-    return ListeningPort.open({ port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) })
+    if (port === null) return { path: host, backlog: queue, mode: 0o777 & ~umask }
+    return { port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) }
   }
 }
 

@@ -2,6 +2,7 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { type SupervisorEvents, told } from './events.js'
 import type { SettledOptions } from './options.js'
+import type { PortRegistry } from './port-registry.js'
 import { withoutProbes } from './probe-connection.js'
 import type { Relay } from './relay.js'
 import type { Slot, SlotOwner } from './slot.js'
@@ -21,6 +22,7 @@ export interface Observers extends Pick<SlotOwner, 'message' | 'ended'> {
 export function slotOwner(
   { limit, drainTimeout, threads, care }: SettledOptions,
   relay: Relay,
+  ports: PortRegistry,
   dispatcher: Dispatcher,
   { emit, started, line, message, ended }: Observers,
 ): SlotOwner {
@@ -42,7 +44,7 @@ export function slotOwner(
     },
     lostChannel: (slot, target, error, returned) => {
       // Listeners come last: one that throws must not cost a connection.
-      dispatcher.detach(target)
+      ports.gone(target)
       dispatcher.takeBack(withoutProbes(returned as GivenBack))
       if (error !== null) emit('broken', { worker: slot.number, error })
     },

@@ -41,10 +41,21 @@ export interface WorkerStatus extends TargetStatus, PulseStatus {
   pid: number
   state: SlotState
   restarts: number
+  /** It accepts connections by itself; word of them takes a moment. */
+  accepts: boolean
 }
 
 /** What is left at a place that was given up. */
-const NOBODY = { ready: false, draining: false, stalled: false, queued: 0, unclaimed: 0, open: 0, total: 0 }
+const NOBODY = {
+  ready: false,
+  draining: false,
+  stalled: false,
+  accepts: false,
+  queued: 0,
+  unclaimed: 0,
+  open: 0,
+  total: 0,
+}
 
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
@@ -153,6 +164,7 @@ export class Slot {
       },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),
+      accepted: (count) => target.accepted(count),
       returned: (returned) => {
         target.returned(returned.descriptors.length)
         this.#owner.sentBack(this, target, returned)

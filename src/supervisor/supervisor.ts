@@ -58,8 +58,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, batchScheduling, handshakes, ticketRotation, readiness } =
-      this.#options
+    const {
+      places,
+      limit,
+      maxTotal,
+      policy,
+      backlog,
+      batchScheduling,
+      handshakes,
+      ticketRotation,
+      readiness,
+      distribution,
+    } = this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
       policy,
@@ -71,7 +81,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     })
     // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
     const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
-    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
+    const allGrouped = places.every(({ group }) => group !== null)
+    const by = { rules: distribution, allGrouped, most: Number.isFinite(limit) ? limit : null }
+    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes, by)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
     const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
     this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
@@ -214,7 +226,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #slotOwner(): SlotOwner {
-    return slotOwner(this.#options, this.#handOvers.relay, this.#dispatcher, {
+    return slotOwner(this.#options, this.#handOvers.relay, this.#ports, this.#dispatcher, {
       emit: (name, event) => this.emit<'started' | 'line'>(name as 'line', event as never),
       started: (slot) => this.#staff.started(slot),
       message: (slot, target, message) => {

@@ -60,6 +60,8 @@ export class WorkerWords {
       case 'close':
         this.#ports.close(message.port, slot, target)
         return this.#owner.step()
+      case 'noPort':
+        return this.#ports.feed(message.port, target)
       case 'cut':
         return this.#owner.emit('cut', { worker: slot.number, connections: message.connections })
       default: // 'drained' is seen as the worker's end; words of later releases are ignored

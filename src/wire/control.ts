@@ -26,6 +26,8 @@ export interface ListenReply {
   ports: number[]
   /** Milliseconds within which the master wants to know of closed connections; 0: at the end of each turn. */
   statusDelay: number
+  /** The worker accepts from these ports by itself, while it has less than so many connections; null: no limit. */
+  most?: number | null
   address: { address: string; family: 'IPv4' | 'IPv6'; port: number } | null
 }
 
@@ -95,6 +97,20 @@ export interface CutNotice {
 export interface ArrivalDetails {
   /** What a proxy in front said: two ends, as `[address, port]`, and fields of its header, as `[type, base64]`. */
   proxied?: unknown
+}
+
+/** Master → worker: accept from this port no more, close what you have of it, keep its connections. */
+export interface RefrainOrder {
+  type: 'refrain'
+  port: number
+  /** Nobody else will accept: take what waits first. */
+  last: boolean
+}
+
+/** Worker → master: there was no free descriptor for a port that it was to accept from. */
+export interface NoPortNotice {
+  type: 'noPort'
+  port: number
 }
 
 /** Worker → master: the program takes connections from others, and so far has asked for no port: it waits for nothing else. */
@@ -184,6 +200,7 @@ export type FromWorker =
   | DrainedNotice
   | CutNotice
   | TakesNotice
+  | NoPortNotice
   | ReadyNotice
   | BeatNotice
   | ProgramMessage
@@ -192,4 +209,4 @@ export type FromWorker =
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
-export type FromMaster = Reply | DrainOrder | TicketsOrder | HeartbeatOrder | ProgramMessage
+export type FromMaster = Reply | DrainOrder | TicketsOrder | HeartbeatOrder | ProgramMessage | RefrainOrder
