@@ -137,8 +137,8 @@ const failing: [what: string, source: string, options: ReloadOptions, message: R
   [
     'has one worker that does not listen',
     `if (process.env.HANDOVER_WORKER === '2') setInterval(() => {}, 1000)\nelse await import(process.env.APP)`,
-    { milliseconds: 1500 },
-    /after 1500 ms worker 2 does not listen/,
+    { milliseconds: 4000 },
+    /after 4000 ms worker 2 does not listen/,
   ],
   [
     'listens elsewhere',
