@@ -32,7 +32,7 @@ createServer((request, response) => {
 }).listen(0, '127.0.0.1')
 `.replace(`console.log('blocks')`, `writeSync(1, 'blocks\\n')`)
 
-const QUICK = { heartbeat: 50, hungAfter: 600 }
+const QUICK = { heartbeat: 50, hungAfter: 2_000 }
 
 type Event<Name extends keyof SupervisorEvents> = SupervisorEvents[Name][0]
 
@@ -176,7 +176,7 @@ test('a worker under a debugger is never hung', async (t) => {
 
 test('a master that was suspended itself takes nobody for hung', async (t) => {
   const main = `import { Supervisor } from ${JSON.stringify(join(root, 'dist/src/index.js'))}
-const supervisor = new Supervisor({ script: process.argv[2], workers: 2, heartbeat: 50, hungAfter: 300 })
+const supervisor = new Supervisor({ script: process.argv[2], workers: 2, heartbeat: 50, hungAfter: 1_500 })
 for (const name of ['hung', 'ended']) supervisor.on(name, (event) => say(name, event))
 await supervisor.start()
 process.on('SIGTERM', () => supervisor.kill())
@@ -186,13 +186,13 @@ setInterval(() => say('tick', performance.now()), 50).unref()
   const master = command(t, process.execPath, [program(t, main), program(t, APP)])
   await master.line(/"ready"/)
   const pid = master.child.pid as number
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 2; i++) {
     process.kill(pid, 'SIGSTOP')
     await until('it is stopped', () => isStopped(readFileSync(`/proc/${pid}/stat`, 'utf8')))
-    await delay(1_000) // three times as long as a worker may be silent
+    await delay(3_000) // twice as long as a worker may be silent
     process.kill(pid, 'SIGCONT')
     const ticks = master.said().split('"tick"').length
-    await until('it has looked at them', () => master.said().split('"tick"').length > ticks + 15)
+    await until('it has looked at them', () => master.said().split('"tick"').length > ticks + 50)
   }
   assert.ok(!/"hung"|"ended"/.test(master.said()), master.said())
   master.child.kill('SIGTERM')
