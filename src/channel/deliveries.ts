@@ -61,10 +61,13 @@ export class Deliveries {
     for (const delivery of this.#waiting.splice(0, first < 0 ? this.#waiting.length : first)) this.#hand(delivery)
   }
 
-  /** At the peer's end: what it said is still heard; descriptors that are not claimed are closed. */
+  /**
+   * At the peer's end: what it said is still heard, and what waits at a port is this side's to serve; descriptors that are
+   * not claimed are closed.
+   */
   handLast(): void {
     for (const delivery of this.#waiting.splice(0)) {
-      if (delivery.descriptors.length === 0) this.#hand(delivery)
+      if (delivery.descriptors.length === 0 || delivery.listens) this.#hand(delivery)
       else closeMany(delivery.descriptors)
     }
   }
