@@ -9,8 +9,8 @@ export async function withSteps<Result extends object>(
   { command, order, said }: { command: string; order: object; said: (result: Result) => string },
 ): Promise<void> {
   const show = (step: Step): void => {
-    const { type: _type, id: _id, ...fields } = step
-    if (options.json) print(fields)
+    const { type: _type, id: _id, event, ...fields } = step
+    if (options.json) print({ event, ...fields })
     else say(stepText(step))
   }
   const done = untilInterrupted(`the ${command}`)

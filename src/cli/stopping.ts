@@ -44,7 +44,7 @@ export class Stopping {
 
   /** As another command asks; settles when all is stopped. That is success, even if it was not asked first. */
   async order({ now = false, milliseconds }: StopOrder): Promise<void> {
-    if (this.#since === null) this.#stop('asked to', {}, now ? 0 : milliseconds)
+    if (this.#since === null) this.#stop('asked by another command', {}, now ? 0 : milliseconds)
     if (now) void this.#supervisor.kill()
     await this.done
   }

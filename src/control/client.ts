@@ -1,8 +1,12 @@
+import { resolve } from 'node:path'
+import { registerBuiltinBootstraps } from '../bootstrap/builtin.js'
 import { connect } from '../bootstrap/connect.js'
 import type { Channel } from '../channel/channel.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { CONTROL_REACH } from '../limits.js'
 import { type ControlAnswer, type Failed, fieldsOf, type Welcome } from './messages.js'
+
+registerBuiltinBootstraps()
 
 /** A supervisor did not do what it was asked for: its own words. */
 export class ControlFailure extends Error {
@@ -114,7 +118,7 @@ async function reached(path: string, timeout: number): Promise<Channel> {
   // Root sees to everybody's supervisors; others trust themselves and root.
   const admit = process.geteuid?.() === 0 ? { admit: () => true } : {}
   try {
-    return await connect(path, { timeout, ...admit })
+    return await connect(`unix:${resolve(path)}`, { timeout, ...admit })
   } catch (error) {
     if (error instanceof SyscallError) {
       const { code } = error

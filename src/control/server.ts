@@ -1,8 +1,10 @@
+import { resolve } from 'node:path'
+import { registerBuiltinBootstraps } from '../bootstrap/builtin.js'
 import { connect } from '../bootstrap/connect.js'
 import { type ChannelListener, listen } from '../bootstrap/listen.js'
 import type { Channel } from '../channel/channel.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { CONTROL_CLIENTS_MAX, CONTROL_REACH } from '../limits.js'
+import { CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import { type CommandParts, type ControlCommand, commandsOf, type StopOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
@@ -13,6 +15,8 @@ import { Reloads } from './reloads.js'
 import { Session } from './session.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
+
+registerBuiltinBootstraps()
 
 export interface ControlOptions {
   name: string
@@ -47,9 +51,9 @@ export class ControlServer {
   #closing: Promise<void> | null = null
 
   private constructor(listener: ChannelListener, options: ControlOptions) {
-    const { supervisor, name, path, script = null, env = process.env, ring = new LineRing() } = options
+    const { supervisor, name, script = null, env = process.env, ring = new LineRing() } = options
     this.name = name
-    this.path = path
+    this.path = listener.address
     this.#listener = listener
     this.#reloads = new Reloads(supervisor, options.onReloadFailed ?? (() => {}))
     this.#rates = new Rates(() => supervisor.status().workers)
@@ -77,14 +81,17 @@ export class ControlServer {
    */
   static async open(options: ControlOptions): Promise<ControlServer> {
     checkName(options.name)
+    const path = checkPath(options.path)
     const uids = [process.geteuid?.() ?? -1, 0]
     const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
       kinds.length === 0 || 'a control socket takes words only'
     try {
-      return new ControlServer(await listen(options.path, { mode: 0o600, admit: { uids }, willing }), options)
+      return new ControlServer(
+        await listen(`unix:${resolve(options.path)}`, { mode: 0o600, admit: { uids }, willing }),
+        options,
+      )
     } catch (error) {
       if (error instanceof SyscallError) throw await whyNot(error, options)
-      if (error instanceof RangeError) throw new RangeError(`--control: ${error.message}; name a shorter path`)
       throw error
     }
   }
@@ -122,6 +129,15 @@ export class ControlServer {
   }
 }
 
+/** @throws {RangeError} too long for a socket */
+function checkPath(path: string): string {
+  const whole = resolve(path)
+  const length = Buffer.byteLength(whole)
+  if (length <= SOCKET_PATH_MAX) return whole
+  const limit = `a socket's path has at most ${SOCKET_PATH_MAX} bytes, ${whole} has ${length}`
+  throw new RangeError(`${limit}: name a shorter one with --control <path>, or do without: --no-control`)
+}
+
 /** One line: who has it, or what is wrong, and what to do. */
 async function whyNot(error: SyscallError, { name, path }: ControlOptions): Promise<HandoverError> {
   const why = error.code === 'EADDRINUSE' ? await taken(name, path) : `no control socket at ${path}: ${sentence(error)}`
@@ -130,7 +146,7 @@ async function whyNot(error: SyscallError, { name, path }: ControlOptions): Prom
 
 async function taken(name: string, path: string): Promise<string> {
   try {
-    const channel = await connect(path, { timeout: CONTROL_REACH })
+    const channel = await connect(`unix:${resolve(path)}`, { timeout: CONTROL_REACH })
     const pid = channel.peer?.pid
     channel.close()
     return `process ${pid} runs as "${name}" already (${path}): choose another --name`
