@@ -86,10 +86,7 @@ export class ControlServer {
     const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
       kinds.length === 0 || 'a control socket takes words only'
     try {
-      return new ControlServer(
-        await listen(`unix:${resolve(options.path)}`, { mode: 0o600, admit: { uids }, willing }),
-        options,
-      )
+      return new ControlServer(await listen(`unix:${path}`, { mode: 0o600, admit: { uids }, willing }), options)
     } catch (error) {
       if (error instanceof SyscallError) throw await whyNot(error, options)
       throw error
