@@ -355,7 +355,7 @@ test('nobody runs: exit code 3, and what to do', async (t) => {
 
 const usage: [args: string[], message: RegExp][] = [
   [['scale'], /missing required argument 'n'/],
-  [['scale', 'many'], /whole number from 0 to 1024/],
+  [['scale', 'many'], /whole number from 1 to 1024/],
   [['drain', '0'], /whole number from 1/],
   [['reload', '--env', 'A'], /It takes NAME=VALUE/],
   [['reload', '--script', 'none.mjs'], /there is no script none\.mjs/],
