@@ -39,6 +39,7 @@ export async function run(script: string, args: readonly string[], options: RunO
     preload: options.preload,
     batchScheduling: true,
     drainTimeout: options.drainTimeout * 1000,
+    healthWindow: HEALTH_WINDOW,
     cwd,
     ...(await findHandshakes(options.handshake, cwd)),
     ...(options.workers === undefined ? {} : { workers: options.workers }),
@@ -91,6 +92,8 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
   return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }
 }
 
+/** Milliseconds after a switch in which the old workers stand by: mistakes of a release mostly show at once. */
+const HEALTH_WINDOW = 2_000
 /** Milliseconds without a worker that listens, after which something is said. */
 const PATIENCE = 5_000
 /** One line: what went wrong, and what to do. */
