@@ -1,68 +1,79 @@
+import { basename } from 'node:path'
+import { type Settled, settle } from '../config/settle.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import type { SupervisorOptions } from '../supervisor/options.js'
 import { Supervisor } from '../supervisor/supervisor.js'
+import { Beside } from './beside.js'
 import { ExitCode } from './exit-codes.js'
+import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
-import { findHandshakes, findPolicy, findScript, UsageError } from './options.js'
+import { UsageError } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
+import { Reloading } from './reloading.js'
 
 /** `handover run` as it was typed. */
-export interface RunOptions {
-  workers?: number
-  policy: string
-  handshake?: string
-  maxConnections?: number
-  maxTotal?: number
-  backlog?: number
-  drainTimeout: number
-  threads: boolean
-  preload: boolean
+export interface RunOptions extends Flags {
   live: boolean
   json: boolean
 }
 
 /** Runs a script until it is told to stop. @returns the exit code */
-export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
-  const cwd = process.cwd()
-  const supervisor = supervisorOf(options.handshake, {
-    script: findScript(script, cwd),
-    args,
-    policy: await findPolicy(options.policy, cwd),
-    threads: options.threads,
-    preload: options.preload,
-    batchScheduling: true,
-    drainTimeout: options.drainTimeout * 1000,
-    cwd,
-    ...(await findHandshakes(options.handshake, cwd)),
-    ...(options.workers === undefined ? {} : { workers: options.workers }),
-    ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
-    ...(options.maxTotal === undefined ? {} : { maxTotal: options.maxTotal }),
-    ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
-  })
-  const { printer, end } = output(supervisor, options)
+export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
+  const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: process.cwd() })
+  const supervisor = supervisorOf(settled)
+  const { printer: shown, end } = output(supervisor, options)
+  const beside = besideOf(settled, shown)
+  if (beside === null) return ExitCode.system
+  const { printer } = beside
+  beside.tell()
   narrate(supervisor, printer)
+  let last = 0
+  supervisor.on('ended', ({ worker }) => {
+    last = worker
+  })
   const stopped = untilStopped(supervisor, printer)
-  const hint = options.preload ? '' : ' (does the script call `serve`?)'
+  const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
   const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
   try {
     await supervisor.start().finally(() => clearTimeout(late))
+    await beside.serves(new Reloading(supervisor, settled, printer))
     return await stopped
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
-    return explain(error, printer)
+    return explain(error, printer, last)
   } finally {
+    await beside.end()
     end()
   }
 }
 
-/** What the command's own arguments say was checked: what is wrong here stands in the module. */
-function supervisorOf(module: string | undefined, options: SupervisorOptions): Supervisor {
+/** What options say was checked: what is wrong here stands in a module or in the configuration. */
+function supervisorOf({ supervisor, path, from, values }: Settled): Supervisor {
+  const { script, groups } = supervisor
+  const own = Object.values(groups ?? {})
+  if (script === undefined && (own.length === 0 || own.some((group) => group?.script === undefined))) {
+    throw new UsageError('no script: name one (`handover run server.js`), or say `script` in handover.config.ts')
+  }
   try {
-    return new Supervisor(options)
+    return new Supervisor({ batchScheduling: true, ...supervisor })
   } catch (error) {
-    if (module === undefined || !(error instanceof TypeError || error instanceof RangeError)) throw error
-    throw new UsageError(`--handshake ${module}: ${error.message}`)
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    const module = typeof values.handshake === 'string' && from.get('handshake') === 'flag' ? values.handshake : null
+    if (module === null && path === null) throw error
+    throw new UsageError(`${module === null ? basename(path as string) : `--handshake ${module}`}: ${error.message}`)
+  }
+}
+
+/** @returns null: no log can be written, which was said */
+function besideOf(settled: Settled, printer: Printer): Beside | null {
+  try {
+    return new Beside(settled, printer)
+  } catch (error) {
+    const folder = settled.values.logs?.folder
+    const { code, message } = error as NodeJS.ErrnoException
+    const what = `cannot write log files in ${folder}: ${message}. Choose another folder, or give this user the right to write there`
+    printer.error('failed', what, { code })
+    return null
   }
 }
 
@@ -120,7 +131,7 @@ function tellWhatIsOpen(supervisor: Supervisor, printer: Printer): void {
 }
 
 /** One line: what went wrong, and what to do. */
-function explain(error: unknown, printer: Printer): number {
+function explain(error: unknown, printer: Printer, worker: number): number {
   if (error instanceof SyscallError) {
     const { address, port, code } = error
     const where = address === undefined ? '' : ` on ${address}${port === undefined ? '' : ` port ${port}`}`
@@ -128,7 +139,8 @@ function explain(error: unknown, printer: Printer): number {
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
-    printer.error('failed', `${error.message}. ${error.hint}`, { code: error.code })
+    const which = worker > 0 ? `nothing listens, worker ${worker} failed: ` : ''
+    printer.error('failed', `${which}${error.message}. ${error.hint}`, { code: error.code, worker })
     return ExitCode.failed
   }
   throw error

@@ -83,8 +83,9 @@ const policy = leaf<Policy | (string & {})>(
 )
 
 const watch = z.union([
-  leaf<boolean | readonly string[], { paths?: readonly string[] } | false>('true, false, a list of paths', (value) =>
-    typeof value === 'boolean' ? value && {} : isTexts(value) ? { paths: value } : WRONG,
+  leaf<boolean | readonly string[], { paths?: readonly string[]; ignore?: readonly string[]; delay?: number } | false>(
+    'true, false, a list of paths',
+    (value) => (typeof value === 'boolean' ? value && {} : isTexts(value) ? { paths: value } : WRONG),
   ),
   z.strictObject({
     paths: texts('a list of paths').optional(),
