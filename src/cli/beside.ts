@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { basename, extname, relative } from 'node:path'
 import type { Settled } from '../config/settle.js'
 import { WATCH_DELAY } from '../limits.js'
 import { descriptorWarning } from './check/descriptors.js'
@@ -14,15 +14,17 @@ export class Beside {
   readonly #reopen = (): void => this.#logs?.reopen()
   #unwatch: (() => Promise<void>) | null = null
   #serves = false
+  #reloading: Reloading | null = null
   /** What says what happens from now on. */
   readonly printer: Printer
 
   /** @throws {Error} of the system: no log can be written there */
   constructor(settled: Settled, printer: Printer) {
-    const { logs, name = 'handover' } = settled.values
+    const { logs } = settled.values
     this.#settled = settled
-    this.#logs = logs === undefined ? null : new WorkerLogs(logs.folder, name, printer)
-    this.printer = this.#logs === null ? printer : withLogs(printer, this.#logs, () => this.#serves)
+    this.#logs = logs === undefined ? null : new WorkerLogs(logs.folder, logName(settled), printer)
+    this.printer =
+      this.#logs === null ? printer : withLogs(printer, this.#logs, () => this.#serves && !this.#reloading?.prepares)
     // Without log files the signal stays Node's own, which opens its inspector.
     if (this.#logs !== null) process.on('SIGUSR1', this.#reopen)
   }
@@ -41,6 +43,7 @@ export class Beside {
   /** The service is there. */
   async serves(reloading: Reloading): Promise<void> {
     this.#serves = true
+    this.#reloading = reloading
     const { watch, logs, cwd } = this.#settled.values
     if (!watch) return
     const folder = cwd ?? this.#settled.asked.cwd
@@ -71,4 +74,10 @@ export class Beside {
     process.off('SIGUSR1', this.#reopen)
     await this.#logs?.close()
   }
+}
+
+/** What log files are called by: the name of the service, or of its script. */
+export function logName({ values: { name, script } }: Settled): string {
+  const plain = script === undefined ? '' : basename(script, extname(script)).replace(/[^\w.-]+/g, '-')
+  return name ?? (plain.replace(/^[-.]+/, '') || 'handover')
 }

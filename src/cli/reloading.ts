@@ -13,11 +13,17 @@ export class Reloading {
   readonly #printer: Printer
   /** What runs. */
   #settled: Settled
+  #prepares = 0
 
   constructor(supervisor: Supervisor, settled: Settled, printer: Printer) {
     this.#supervisor = supervisor
     this.#settled = settled
     this.#printer = printer
+  }
+
+  /** Whether new workers are getting ready. */
+  get prepares(): boolean {
+    return this.#prepares > 0
   }
 
   /**
@@ -33,11 +39,26 @@ export class Reloading {
       const what = `${restart.join(', ')} in ${file} changed: a reload leaves that as it was, stop and start for it`
       this.#printer.warn('config-kept', what, { keys: restart })
     }
-    const done = await this.#supervisor.reload({ ...configured, ...options })
+    const done = await this.#prepared(this.#supervisor.reload({ ...configured, ...options }))
     // What was left as it was is said again next time.
     const kept = Object.fromEntries(restart.map((key) => [key, this.#settled.values[key as keyof Settled['values']]]))
     this.#settled = { ...now, values: { ...now.values, ...kept } }
     return done
+  }
+
+  /** Counts it until it switches or fails; the drain that follows is not preparation. */
+  #prepared<Result>(reload: Promise<Result>): Promise<Result> {
+    this.#prepares++
+    let prepares = true
+    const over = (): void => {
+      if (prepares) this.#prepares--
+      prepares = false
+    }
+    this.#supervisor.once('switched', over)
+    return reload.finally(() => {
+      over()
+      this.#supervisor.off('switched', over)
+    })
   }
 
   /** Reloads, and settles when the new workers serve, or do not: never rejects, and does not wait for the old ones to drain. */

@@ -1,15 +1,15 @@
-import { basename } from 'node:path'
 import { type Settled, settle } from '../config/settle.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { Supervisor } from '../supervisor/supervisor.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
 import { Beside } from './beside.js'
+import { limitHint } from './check/descriptors.js'
 import { ExitCode } from './exit-codes.js'
 import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
-import { UsageError } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
 import { Reloading } from './reloading.js'
+import { supervisorOf } from './supervisor-of.js'
 
 /** `handover run` as it was typed. */
 export interface RunOptions extends Flags {
@@ -27,9 +27,10 @@ export async function run(script: string | undefined, args: readonly string[], o
   const { printer } = beside
   beside.tell()
   narrate(supervisor, printer)
-  let last = 0
-  supervisor.on('ended', ({ worker }) => {
-    last = worker
+  // The one whose end ends everything; the others' ends come after it.
+  let failed = 0
+  supervisor.on('ended', ({ worker, expected, restartIn }) => {
+    if (failed === 0 && !expected && restartIn === null) failed = worker
   })
   const stopped = untilStopped(supervisor, printer)
   const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
@@ -40,27 +41,10 @@ export async function run(script: string | undefined, args: readonly string[], o
     return await stopped
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
-    return explain(error, printer, last)
+    return explain(error, printer, failed)
   } finally {
     await beside.end()
     end()
-  }
-}
-
-/** What options say was checked: what is wrong here stands in a module or in the configuration. */
-function supervisorOf({ supervisor, path, from, values }: Settled): Supervisor {
-  const { script, groups } = supervisor
-  const own = Object.values(groups ?? {})
-  if (script === undefined && (own.length === 0 || own.some((group) => group?.script === undefined))) {
-    throw new UsageError('no script: name one (`handover run server.js`), or say `script` in handover.config.ts')
-  }
-  try {
-    return new Supervisor({ batchScheduling: true, ...supervisor })
-  } catch (error) {
-    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
-    const module = typeof values.handshake === 'string' && from.get('handshake') === 'flag' ? values.handshake : null
-    if (module === null && path === null) throw error
-    throw new UsageError(`${module === null ? basename(path as string) : `--handshake ${module}`}: ${error.message}`)
   }
 }
 
@@ -139,6 +123,12 @@ function explain(error: unknown, printer: Printer, worker: number): number {
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
+    const { code } = (error.cause ?? {}) as NodeJS.ErrnoException
+    if (code === 'EMFILE' || code === 'ENFILE') {
+      const hint = code === 'EMFILE' ? limitHint() : 'the whole system is at its limit: raise fs.file-max'
+      printer.error('failed', `nothing listens, worker ${worker} failed: ${error.message}; ${hint}`, { code, worker })
+      return ExitCode.system
+    }
     const which = worker > 0 ? `nothing listens, worker ${worker} failed: ` : ''
     printer.error('failed', `${which}${error.message}. ${error.hint}`, { code: error.code, worker })
     return ExitCode.failed

@@ -115,6 +115,11 @@ const agentCheck = z.union([
   z.strictObject({ host: text('an address or a host name').optional(), port: whole(0, PORT) }),
 ])
 
+const crashLoop = z.union([
+  leaf<false>('false', (value) => (value === false ? (value as false) : WRONG)),
+  z.strictObject({ deaths: whole(1, COUNT).optional(), within: time(1, DAY).optional() }),
+])
+
 /** What a configuration may say. Lengths of time settle to milliseconds, sizes to bytes, short forms to long ones. */
 export const schema = z.strictObject({
   script: text('the path of a script').optional(),
@@ -147,10 +152,10 @@ export const schema = z.strictObject({
   healthWindow: time(0, HOUR).optional(),
   distribution: distribution.optional(),
   heartbeat: timeOrFalse(10, MINUTE).optional(),
-  hungAfter: time(10, HOUR).optional(),
+  hungAfter: timeOrFalse(10, HOUR).optional(),
   maxMemory: bytes(16 * 1024 ** 2).optional(),
   maxLag: time(1, MINUTE).optional(),
-  crashLoop: z.strictObject({ deaths: whole(1, COUNT), within: time(1, DAY) }).optional(),
+  crashLoop: crashLoop.optional(),
   affinity: leaf<'spread' | readonly (readonly number[])[]>("'spread', or a list of lists of cpu numbers", (value) => {
     const sets = Array.isArray(value) && value.length > 0 && value.every(isCpus)
     return value === 'spread' || sets ? (value as 'spread' | number[][]) : WRONG

@@ -88,10 +88,10 @@ export interface HandoverConfig {
     | readonly { ports?: readonly (number | string)[] | undefined; mode: DistributionMode }[]
     | undefined
   heartbeat?: Duration | false | undefined
-  hungAfter?: Duration | undefined
+  hungAfter?: Duration | false | undefined
   maxMemory?: Size | undefined
   maxLag?: Duration | undefined
-  crashLoop?: { deaths: number; within: Duration } | undefined
+  crashLoop?: { deaths?: number | undefined; within?: Duration | undefined } | false | undefined
   affinity?: 'spread' | readonly (readonly number[])[] | undefined
   orphans?: 'end' | 'wait' | undefined
   ticketRotation?: Duration | false | undefined

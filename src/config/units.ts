@@ -28,9 +28,8 @@ export function durationText(milliseconds: number): string {
   return `${milliseconds / unit}${name}`
 }
 
-/** Bytes as people write them: exact where a unit is, else rounded to a tenth of a MiB. */
+/** Bytes as people write them, in the largest unit of which there is one, to a tenth. */
 export function sizeText(bytes: number): string {
-  const exact = Object.entries(SIZE).filter(([, unit]) => bytes >= unit && bytes % unit === 0)
-  const [name, unit] = exact.at(-1) ?? ['b', 1]
-  return name === 'b' && bytes > 1024 ** 2 ? `${Math.round(bytes / 104857.6) / 10}mb` : `${bytes / unit}${name}`
+  const [name, unit] = Object.entries(SIZE).findLast(([, unit]) => bytes >= unit) ?? ['b', 1]
+  return `${Math.round((bytes / unit) * 10) / 10}${name}`
 }

@@ -30,7 +30,7 @@ export function descriptorsWanted({ values }: Settled): { readonly count: number
   if (maxConnections !== undefined) return wanted(maxConnections, `maxConnections ${maxConnections}`)
   // One worker may be left with all of them.
   if (maxTotal !== undefined) return wanted(maxTotal, `maxTotal ${maxTotal}`)
-  return { count: DESCRIPTORS_USUAL, why: 'no maxConnections is set' }
+  return { count: DESCRIPTORS_USUAL, why: 'connections are not limited' }
 }
 
 function wanted(connections: number, why: string): { count: number; why: string } {
@@ -43,9 +43,19 @@ export function descriptorWarning(settled: Settled): { text: string; fields: obj
   if (limit === null) return null
   const { count, why } = descriptorsWanted(settled)
   if (limit.soft >= count) return null
-  const which = limit.soft < limit.hard ? `soft limit ${limit.soft}, hard ${limit.hard}` : `hard limit ${limit.hard}`
-  const text = `descriptor limit ${limit.soft} is low (${which}; ${why}, which takes ${count}): raise it with \`ulimit -n ${count}\`, or LimitNOFILE=${count} of a systemd unit`
-  return { text, fields: { ...limit, wanted: count } }
+  return { text: descriptorText(limit, count, why), fields: { ...limit, wanted: count } }
+}
+
+/** Which limit is low, for what, and how to raise it. */
+export function descriptorText({ soft, hard }: DescriptorLimit, count: number, why: string): string {
+  const which = soft < hard ? `soft limit; hard ${hard}` : 'hard limit'
+  return `descriptor limit ${soft} is low (${which}): ${why}, which takes ${count}; raise it with \`ulimit -n ${count}\`, or LimitNOFILE=${count} in a systemd unit`
+}
+
+/** What to do where the limit is reached. */
+export function limitHint(): string {
+  const limit = descriptorLimit()
+  return `raise the descriptor limit${limit === null ? '' : ` of ${limit.soft}`} with \`ulimit -n ${DESCRIPTORS_USUAL}\`, or LimitNOFILE=${DESCRIPTORS_USUAL} in a systemd unit`
 }
 
 function numberOf(text: string | undefined): number {
