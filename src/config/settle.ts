@@ -50,7 +50,8 @@ export async function settle(asked: Asked): Promise<Settled> {
 function merged(file: Values, over: Values): Values {
   const env = file.env === undefined && over.env === undefined ? {} : { env: { ...file.env, ...over.env } }
   // Arguments of the file are for the script of the file.
-  const args = over.script !== undefined && over.args === undefined ? { args: [] } : {}
+  const others = over.script !== undefined && over.args === undefined && file.args !== undefined
+  const args = others ? { args: [] } : {}
   return { ...file, ...args, ...over, ...env }
 }
 
