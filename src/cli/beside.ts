@@ -1,5 +1,6 @@
-import { basename, extname, relative } from 'node:path'
+import { relative } from 'node:path'
 import type { Settled } from '../config/settle.js'
+import { nameOfScript } from '../control/names.js'
 import { WATCH_DELAY } from '../limits.js'
 import { descriptorWarning } from './check/descriptors.js'
 import { WorkerLogs, withLogs } from './logs/worker-logs.js'
@@ -78,6 +79,5 @@ export class Beside {
 
 /** What log files are called by: the name of the service, or of its script. */
 export function logName({ values: { name, script } }: Settled): string {
-  const plain = script === undefined ? '' : basename(script, extname(script)).replace(/[^\w.-]+/g, '-')
-  return name ?? (plain.replace(/^[-.]+/, '') || 'handover')
+  return name ?? nameOfScript(script ?? 'handover')
 }

@@ -23,6 +23,9 @@ export interface Flags {
   watch?: boolean
   watchPath?: string[]
   logDir?: string
+  name?: string
+  /** False: none. */
+  control?: string | false
 }
 
 /** Adds the options that `run` and `check` have in common. */
@@ -73,6 +76,9 @@ export function withFlags(command: Command): Command {
       new Option('--watch-path <path>', 'watch this instead of where workers run; again for more').argParser(more),
     )
     .option('--log-dir <folder>', 'a log file for each worker; SIGUSR1 opens them anew')
+    .option('--name <name>', 'what other commands call it (default: after the script)')
+    .option('--control <path>', 'where its control socket is')
+    .option('--no-control', 'no control socket: other commands do not reach it')
     .passThroughOptions()
 }
 
@@ -93,6 +99,8 @@ export function valuesOf(script: string | undefined, args: readonly string[], fl
     'threads',
     'env',
     'cwd',
+    'name',
+    'control',
   ] as const
   return {
     ...Object.fromEntries(same.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]])),

@@ -8,7 +8,9 @@ import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
-import { Reloading } from './reloading.js'
+import { Reloading, reloadable } from './reloading.js'
+import { currentFolder, type Steering, steer, type Wanted } from './steer.js'
+import { Stopping } from './stopping.js'
 import { supervisorOf } from './supervisor-of.js'
 
 /** `handover run` as it was typed. */
@@ -19,7 +21,7 @@ export interface RunOptions extends Flags {
 
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
-  const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: process.cwd() })
+  const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: currentFolder() })
   const supervisor = supervisorOf(settled)
   const { printer: shown, end } = output(supervisor, options)
   const beside = besideOf(settled, shown)
@@ -32,20 +34,30 @@ export async function run(script: string | undefined, args: readonly string[], o
   supervisor.on('ended', ({ worker, expected, restartIn }) => {
     if (failed === 0 && !expected && restartIn === null) failed = worker
   })
-  const stopped = untilStopped(supervisor, printer)
+  const stopping = new Stopping(supervisor, printer)
+  stopping.heedSignals()
   const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
-  const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
+  const reloading = new Reloading(supervisor, settled, printer)
+  let steering: Steering | null = null
   try {
+    steering = await steer(reloadable(supervisor, reloading), stopping, printer, wanted(settled))
+    const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
-    await beside.serves(new Reloading(supervisor, settled, printer))
-    return await stopped
+    await beside.serves(reloading)
+    return await stopping.done
   } catch (error) {
-    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
+    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
     return explain(error, printer, failed)
   } finally {
+    await steering?.close()
     await beside.end()
     end()
   }
+}
+
+/** What the control socket is told. */
+function wanted({ values: { script = 'handover', name, control }, supervisor: { env } }: Settled): Wanted {
+  return { script, ...(name && { name }), ...(control !== undefined && { control }), ...(env && { env }) }
 }
 
 /** @returns null: no log can be written, which was said */
@@ -78,42 +90,6 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
 
 /** Milliseconds without a worker that listens, after which something is said. */
 const PATIENCE = 5_000
-/** Milliseconds of a drain after which it is said what it waits for. */
-const WAIT_NOTICE = 1_500
-/** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
-const SAME_SIGNAL = 500
-
-/** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
-function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let since: number | null = null
-    let code: number = ExitCode.ok
-    const again = (signal: NodeJS.Signals): void => {
-      if (signal === 'SIGHUP' || performance.now() - (since as number) < SAME_SIGNAL) return
-      code = ExitCode.interrupted
-      void supervisor.kill()
-    }
-    const stop = (signal: NodeJS.Signals): void => {
-      if (since !== null) return again(signal)
-      since = performance.now()
-      printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
-      setTimeout(() => tellWhatIsOpen(supervisor, printer), WAIT_NOTICE).unref()
-      supervisor.stop().then(() => {
-        printer.info('stopped', 'stopped', { code })
-        resolve(code)
-      }, reject)
-    }
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  })
-}
-
-function tellWhatIsOpen(supervisor: Supervisor, printer: Printer): void {
-  for (const { worker, open } of supervisor.status().workers) {
-    if (open === 0) continue
-    printer.info('draining', `waiting for ${open} connections of worker ${worker}`, { worker, open })
-  }
-}
-
 /** One line: what went wrong, and what to do. */
 function explain(error: unknown, printer: Printer, worker: number): number {
   if (error instanceof SyscallError) {
@@ -123,14 +99,19 @@ function explain(error: unknown, printer: Printer, worker: number): number {
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
-    const { code } = (error.cause ?? {}) as NodeJS.ErrnoException
-    if (code === 'EMFILE' || code === 'ENFILE') {
-      const hint = code === 'EMFILE' ? limitHint() : 'the whole system is at its limit: raise fs.file-max'
-      printer.error('failed', `nothing listens, worker ${worker} failed: ${error.message}; ${hint}`, { code, worker })
+    const { code, message, hint } = error
+    if (code === 'ERR_HANDOVER_CONTROL') {
+      printer.error('failed', message, { code })
+      return ExitCode.system
+    }
+    const { code: cause } = (error.cause ?? {}) as NodeJS.ErrnoException
+    if (cause === 'EMFILE' || cause === 'ENFILE') {
+      const more = cause === 'EMFILE' ? limitHint() : 'the whole system is at its limit: raise fs.file-max'
+      printer.error('failed', `nothing listens, worker ${worker} failed: ${message}; ${more}`, { code: cause, worker })
       return ExitCode.system
     }
     const which = worker > 0 ? `nothing listens, worker ${worker} failed: ` : ''
-    printer.error('failed', `${which}${error.message}. ${error.hint}`, { code: error.code, worker })
+    printer.error('failed', `${which}${message}. ${hint}`, { code, worker })
     return ExitCode.failed
   }
   throw error

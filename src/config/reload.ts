@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { DRAIN_DEFAULT } from '../limits.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import type { Values } from './schema.js'
 import type { Settled } from './settle.js'
@@ -24,21 +25,30 @@ export interface ConfiguredReload {
 }
 
 /**
- * What a reload has to change so that workers run by the configuration as it is now. The program's part is always there,
- * so that what was taken out of the file is as it is without it.
+ * What a reload has to change so that workers run by the configuration as it is now: the keys that differ. What was taken
+ * out of the file is as it is without it; what is the same as before is left out, as it may have been changed at run time.
  */
 export function reloadFrom(config: Settled, previous: Settled): ConfiguredReload {
-  const { script, args = [], env, execArgv = [], cwd } = config.supervisor
+  const { script, args = [], env, execArgv = [], cwd, groups } = config.supervisor
   const changed = changedKeys(config.values, previous.values)
   const now = config.supervisor as Readonly<Record<string, unknown>>
-  // A number that was scaled at run time stays, unless the file says another than it did.
-  const more = ['workers', 'drainTimeout', 'readiness', 'healthWindow'].filter(
-    (key) => changed.includes(key) && now[key] !== undefined,
-  )
-  const program = { args, execArgv, ...(env === undefined ? {} : { env }), ...(cwd === undefined ? {} : { cwd }) }
-  const rest = Object.fromEntries(more.map((key) => [key, now[key]])) as ReloadOptions
+  const all: Readonly<Record<string, unknown>> = {
+    script,
+    args,
+    env,
+    cwd,
+    nodeOptions: execArgv,
+    workers: now.workers ?? (groups === undefined ? 1 : 0),
+    drainTimeout: now.drainTimeout ?? DRAIN_DEFAULT,
+    readiness: now.readiness ?? {},
+    healthWindow: now.healthWindow ?? 0,
+  }
+  // These are of one reload: they are said each time.
+  const always = ['drainTimeout', 'readiness', 'healthWindow'].filter((key) => now[key] !== undefined)
+  const keys = new Set([...always, ...changed.filter((key) => CHANGES.has(key))])
+  const options = [...keys].map((key) => [key === 'nodeOptions' ? 'execArgv' : key, all[key]] as const)
   return {
-    options: { ...(script === undefined ? {} : { script }), ...program, ...rest },
+    options: Object.fromEntries(options.filter(([, value]) => value !== undefined)) as ReloadOptions,
     restart: changed.filter((key) => !CHANGES.has(key)),
   }
 }

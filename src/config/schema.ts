@@ -162,7 +162,7 @@ export const schema = z.strictObject({
   }).optional(),
   orphans: word('end', 'wait').optional(),
   ticketRotation: timeOrFalse(0, TICKET_ROTATION_MAX).optional(),
-  name: text('letters, digits, dots, dashes and underscores, at most 64', /^[\w-][\w.-]{0,63}$/).optional(),
+  name: text('1 to 64 letters, digits, "_", "-" and ".", the first no "-" or "."', /^\w[\w.-]{0,63}$/).optional(),
   control: leaf<string | false>('the path of a socket, or false', (value) =>
     value === false || (typeof value === 'string' && value !== '') ? (value as string | false) : WRONG,
   ).optional(),

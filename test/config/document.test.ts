@@ -52,7 +52,7 @@ test('the page names every option that has a key, and only such as there are', a
   const help = handover(t, ['run', '--help'])
   await help.ended
   const options = [...help.stdout().matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map(([, name = '']) => name)
-  const without = ['--config', '--live', '--json', '--help']
+  const without = ['--config', '--live', '--json', '--no-control', '--help']
   const named = rows.map(({ option }) => option.replaceAll('`', '')).filter((option) => option.startsWith('--'))
   assert.deepEqual(named.sort(), options.filter((name) => !without.includes(name)).sort())
 })

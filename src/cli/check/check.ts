@@ -4,6 +4,7 @@ import { coloursFor } from '../colours.js'
 import { ExitCode } from '../exit-codes.js'
 import { type Flags, valuesOf } from '../flags.js'
 import { UsageError } from '../options.js'
+import { currentFolder } from '../steer.js'
 import { checkedOptions } from '../supervisor-of.js'
 import { facts } from './facts.js'
 import { type Finding, ok, usage } from './findings.js'
@@ -24,7 +25,11 @@ export async function check(
   let table: Row[] = []
   let findings: Finding[]
   try {
-    const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: process.cwd() })
+    const settled = await settle({
+      config: options.config,
+      flags: valuesOf(script, args, options),
+      cwd: currentFolder(),
+    })
     table = rows(settled)
     findings = await look(settled)
   } catch (error) {

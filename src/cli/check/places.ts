@@ -1,6 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Settled } from '../../config/settle.js'
+import { controlFolders, socketIn } from '../../control/folder.js'
+import { nameOfScript } from '../../control/names.js'
 import { SOCKET_PATH_MAX } from '../../limits.js'
 import type { ListenOptions } from '../../transport/listening-port.js'
 import type { Facts } from './facts.js'
@@ -9,12 +11,13 @@ import { type Finding, ok, system, warning } from './findings.js'
 /** Whether ports, sockets and folders are to be had; nothing is opened or made. */
 export function places({ values, supervisor }: Settled, facts: Facts): Finding[] {
   const { control, logs, cwd, admin } = values
+  const own = socketIn(controlFolders()[0] as string, values.name ?? nameOfScript(values.script ?? 'handover'))
   const ports = supervisor.listen ?? []
   const adminPort = admin && 'port' in admin && admin.port ? [{ port: admin.port }] : []
   return [
     ...(ports.length === 0 ? [unknownPorts(facts)] : ports.map((port) => listens('port', port, facts))),
     ...adminPort.map((port) => listens('admin', port, facts)),
-    ...(typeof control === 'string' ? [socket('control', control)] : []),
+    control === false ? ok('control', 'none is wanted') : socket('control', control ?? own),
     ...(logs === undefined ? [] : [folder('logs', logs.folder)]),
     ...(cwd === undefined ? [] : [workingFolder(cwd)]),
   ]

@@ -13,6 +13,7 @@ Examples:
   $ handover run                                       what handover.config.ts says
 
 Signals: SIGINT (Ctrl-C), SIGTERM and SIGHUP let workers finish and end with 0; a second ends at once with 130.
+SIGUSR2 reloads. handover reload, status, scale, stop and others reach it by its name.
 Exit codes: 0 stopped as asked, 1 workers fail, 100 bad usage, 111 the system refuses (a port is taken, say).`
 
 /** `handover run`: serves a script until it is told to stop. */
