@@ -80,14 +80,3 @@ export class Reloading {
     this.#printer.warn('reload-failed', `reload failed, the old workers serve on: ${error.message}${more}`, { code })
   }
 }
-
-/** The supervisor, with reloads that read the configuration again. Borrows both. */
-export function reloadable(supervisor: Supervisor, reloading: Reloading): Supervisor {
-  return new Proxy(supervisor, {
-    get(target, name) {
-      if (name === 'reload') return (options?: ReloadOptions) => reloading.reload(options)
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
-}

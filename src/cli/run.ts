@@ -8,7 +8,7 @@ import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
-import { Reloading, reloadable } from './reloading.js'
+import { Reloading } from './reloading.js'
 import { currentFolder, type Steering, steer, type Wanted } from './steer.js'
 import { Stopping } from './stopping.js'
 import { supervisorOf } from './supervisor-of.js'
@@ -40,7 +40,7 @@ export async function run(script: string | undefined, args: readonly string[], o
   const reloading = new Reloading(supervisor, settled, printer)
   let steering: Steering | null = null
   try {
-    steering = await steer(reloadable(supervisor, reloading), stopping, printer, wanted(settled))
+    steering = await steer(supervisor, stopping, printer, wanted(settled, reloading))
     const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
     await beside.serves(reloading)
@@ -55,9 +55,16 @@ export async function run(script: string | undefined, args: readonly string[], o
   }
 }
 
-/** What the control socket is told. */
-function wanted({ values: { script = 'handover', name, control }, supervisor: { env } }: Settled): Wanted {
-  return { script, ...(name && { name }), ...(control !== undefined && { control }), ...(env && { env }) }
+/** What the control socket is made with. */
+function wanted({ values, supervisor: { env } }: Settled, reloading: Reloading): Wanted {
+  const { script = 'handover', name, control } = values
+  return {
+    script,
+    reload: (options) => reloading.reload(options),
+    ...(name === undefined ? {} : { name }),
+    ...(control === undefined ? {} : { control }),
+    ...(env === undefined ? {} : { env }),
+  }
 }
 
 /** @returns null: no log can be written, which was said */

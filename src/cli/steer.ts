@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path'
 import { openFolder, socketIn } from '../control/folder.js'
 import { LineRing } from '../control/line-ring.js'
 import { checkName, nameOfScript } from '../control/names.js'
+import type { MakeReload } from '../control/reloads.js'
 import { ControlServer } from '../control/server.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
@@ -19,7 +20,9 @@ export interface Wanted {
   script: string
   name?: string
   control?: string | false
-  /** That of the workers. Default: this process's. */
+  /** Makes reloads. Default: the supervisor's own. */
+  reload?: MakeReload
+  /** The environment workers start with. Default: this process's. */
   env?: NodeJS.ProcessEnv
 }
 
@@ -33,11 +36,13 @@ export async function steer(
   printer: Printer,
   wanted: Wanted,
 ): Promise<Steering> {
+  const { reload: make = (options) => supervisor.reload(options) } = wanted
   const failed = (error: Error): void =>
     printer.warn('reload-failed', `the reload failed: ${error.message}`, { message: error.message })
-  const server = wanted.control === false ? null : await open(supervisor, stopping, printer, wanted, failed)
+  const server =
+    wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
   const reload = (): void => {
-    const asked = server === null ? supervisor.reload().catch(failed) : server.reload()
+    const asked = server === null ? make({}).catch(failed) : server.reload()
     asked.catch(() => {}) // the server has told
   }
   process.on('SIGUSR2', reload)
@@ -53,7 +58,7 @@ async function open(
   supervisor: Supervisor,
   stopping: Stopping,
   printer: Printer,
-  { script, name: asked, control, env }: Wanted,
+  { script, name: asked, control, reload, env }: Wanted,
   onReloadFailed: (error: Error) => void,
 ): Promise<ControlServer> {
   const ring = new LineRing()
@@ -65,8 +70,9 @@ async function open(
       path: typeof control === 'string' ? control : socketIn(openFolder(), name),
       supervisor,
       script,
-      ...(env && { env }),
       ring,
+      ...(reload === undefined ? {} : { reload }),
+      ...(env === undefined ? {} : { env }),
       stop: (order) => stopping.order(order),
       onRefused: (reason) => printer.warn('refused-client', `control socket: ${reason}`, { reason }),
       onReloadFailed,

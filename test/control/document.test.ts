@@ -32,7 +32,8 @@ test('the page has every command but run, and exactly its options', async (t) =>
 
 test('the page lists exactly the exit codes, and failures have no others', () => {
   const documented: number[] = [...section('Exit codes').matchAll(/^\| (\d+) +\|/gm)].map(([, code]) => Number(code))
-  assert.deepEqual(documented, Object.values(ExitCode))
+  const codes: readonly number[] = Object.values(ExitCode)
+  assert.deepEqual(documented, codes)
   const failures = [new TypeError(), new RangeError(), new Error(), new SyscallError(-13, 'bind'), 'no error', null]
   const known = handoverErrorCodes.map((code) => new HandoverError(code, ''))
   for (const failure of [...failures, ...known]) assert.ok(documented.includes(exitOf(failure)), String(failure))

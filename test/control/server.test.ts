@@ -222,6 +222,26 @@ test('each of two reloads is told its own steps, and the second that it waits', 
   assert.deepEqual(steps[1], ['queued ', 'reloading 3', 'ready 3'])
 })
 
+test('a reload that supersedes gets the next turn, and not those that were before it in line', async (t) => {
+  noLeak(t)
+  const { supervisor, client } = await controlled(t)
+  const steps: string[][] = [[], [], []]
+  const one = await client()
+  const asked = steps.map((heard, index) =>
+    one.request('reload', { supersede: index === 2 }, ({ event, generation }) =>
+      heard.push(`${event} ${generation ?? ''}`),
+    ),
+  )
+  for (const each of asked) each.catch(() => {})
+  await until('all were asked for', () => supervisor.reloads.length === 3)
+  supervisor.emit('reloading', { generation: 2 })
+  supervisor.reloads[2]?.resolve({ generation: 2 })
+  for (const index of [0, 1]) supervisor.reloads[index]?.reject(new Error('superseded'))
+  assert.deepEqual(await asked[2], { generation: 2 })
+  for (const index of [0, 1]) await assert.rejects(asked[index] as Promise<unknown>, { message: 'superseded', exit: 1 })
+  assert.deepEqual(steps, [[], ['queued '], ['queued ', 'reloading 2']])
+})
+
 test('variables are laid over those of the last reload that worked, or over the client’s own', async (t) => {
   noLeak(t)
   const { supervisor, client } = await controlled(t, { env: { A: '1', B: '1' } })

@@ -26,7 +26,7 @@ export class FakeSupervisor extends EventEmitter implements Controllable {
       waiting: 0,
       undecided: 0,
       setbacks: {},
-    }
+    } as unknown as SupervisorStatus
   }
 
   reload(options: object): Promise<{ generation: number }> {
