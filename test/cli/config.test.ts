@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { get } from '../support/client.js'
 import { handover } from '../support/command.js'
 import { folderOf, server } from '../support/configured.js'
 
@@ -82,3 +84,22 @@ for (const [rule, files, args, lines] of faults) {
     assert.ok(rule.includes('variable') || said.length === lines.length, run.stderr())
   })
 }
+
+test('handover reload reads the configuration again, and one with faults leaves everything as it was', async (t) => {
+  const config = (set: string): object => ({ script: 'app.mjs', env: { SET: set } })
+  const cwd = folderOf(t, {
+    'handover.config.json': config('a'),
+    'app.mjs': server().replace("response.end('one')", 'response.end(process.env.SET)'),
+  })
+  const run = handover(t, ['run'], { cwd })
+  const port = Number(await run.line(/listening on 127\.0\.0\.1:(\d+)/))
+  await run.line(/worker 1 ready/)
+  writeFileSync(join(cwd, 'handover.config.json'), JSON.stringify(config('b')))
+  assert.equal(await handover(t, ['reload'], { cwd }).ended, 0)
+  assert.equal((await get({ port })).body, 'b')
+  writeFileSync(join(cwd, 'handover.config.json'), '{ "wrokers": 2 }')
+  const refused = handover(t, ['reload'], { cwd })
+  assert.equal(await refused.ended, 1)
+  assert.match(refused.stderr(), /handover\.config\.json: wrokers: no such key; did you mean workers\?/)
+  assert.equal((await get({ port })).body, 'b')
+})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { availableParallelism } from 'node:os'
 import test from 'node:test'
@@ -100,6 +101,22 @@ test('a descriptor limit at which workers cannot be started: one line that says 
     last,
     /^handover nothing listens, worker \d+ failed: workers cannot be started \(.*EMFILE.*\); raise the descriptor limit of 100/,
   )
+})
+
+test('a descriptor limit too low to load the command is one line, exit code 111', async (t) => {
+  const run = command(t, 'prlimit', ['--nofile=40', process.execPath, `${root}dist/src/cli/bin.js`, 'status'])
+  assert.equal(await run.ended, 111)
+  assert.match(
+    run.stderr(),
+    /^handover cannot even start: the descriptor limit is reached \(EMFILE\): raise it with `ulimit -n`.*\n$/,
+  )
+})
+
+test('what the package calls `handover` is the command', async (t) => {
+  const { bin } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { bin: { handover: string } }
+  const run = command(t, process.execPath, [`${root}${bin.handover}`, '--version'])
+  assert.equal(await run.ended, 0)
+  assert.match(run.stdout(), /^\d+\.\d+\.\d+/)
 })
 
 test('a script that ends without listening is told so, with exit code 1', async (t) => {
