@@ -25,7 +25,10 @@ export async function run(script: string | undefined, args: readonly string[], o
   const supervisor = supervisorOf(settled)
   const { printer: shown, end } = output(supervisor, options)
   const beside = besideOf(settled, shown)
-  if (beside === null) return ExitCode.system
+  if (beside === null) {
+    end()
+    return ExitCode.system
+  }
   const { printer } = beside
   beside.tell()
   narrate(supervisor, printer)

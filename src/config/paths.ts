@@ -22,7 +22,7 @@ export function findScript(script: string, folder: string): string {
 
 /** The same with every path absolute, as seen from a folder. @throws {UsageError} a script is not there */
 export function fromFolder(values: Values, folder: string): Values {
-  const { script, cwd, policy, handshake, groups, logs, watch, control, admin } = values
+  const { script, cwd, policy, handshake, groups, logs, watch, control, listen } = values
   const at = (path: string): string => resolve(folder, path)
   const isModule = typeof policy === 'string' && !(policyNames as readonly string[]).includes(policy)
   return {
@@ -35,8 +35,15 @@ export function fromFolder(values: Values, folder: string): Values {
     ...(logs === undefined ? {} : { logs: { folder: at(logs.folder) } }),
     ...(watch && watch.paths !== undefined ? { watch: { ...watch, paths: watch.paths.map(at) } } : {}),
     ...(typeof control === 'string' ? { control: at(control) } : {}),
-    ...(admin && 'path' in admin && admin.path !== undefined ? { admin: { ...admin, path: at(admin.path) } } : {}),
+    ...(listen === undefined
+      ? {}
+      : { listen: listen.map((port) => ('path' in port ? { ...port, path: socketPath(port.path, folder) } : port)) }),
   }
+}
+
+/** Abstract names are no paths. */
+function socketPath(path: string, folder: string): string {
+  return path.startsWith('\0') ? path : resolve(folder, path)
 }
 
 /** Scripts of groups are named as the script of all is. */

@@ -99,20 +99,21 @@ const logs = z.union([
   z.strictObject({ folder: text('the path of a folder') }),
 ])
 
+const host = () => text('a numeric address, or localhost', /^(localhost|[\d.]+|[0-9a-f:.]*:[0-9a-f:.]*)$/i)
+
 const admin = z.union([
   whole(0, PORT).transform((port) => ({ port })),
   z.strictObject({
-    host: text('an address or a host name').optional(),
-    port: whole(0, PORT).optional(),
-    path: text('the path of a UNIX socket').optional(),
-    token: text('a text of at least 16 characters', /^.{16,}$/).optional(),
-    metrics: yesOrNo().optional(),
+    host: host().optional(),
+    port: whole(0, PORT),
+    token: text('at least 16 visible ASCII characters', /^[\x21-\x7e]{16,}$/).optional(),
+    protectMetrics: yesOrNo().optional(),
   }),
 ])
 
 const agentCheck = z.union([
   whole(0, PORT).transform((port) => ({ port })),
-  z.strictObject({ host: text('an address or a host name').optional(), port: whole(0, PORT) }),
+  z.strictObject({ host: host().optional(), port: whole(0, PORT) }),
 ])
 
 const crashLoop = z.union([

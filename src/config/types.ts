@@ -49,14 +49,13 @@ export interface WatchConfig {
 }
 
 export interface AdminConfig {
-  /** Default 127.0.0.1. */
+  /** Default 127.0.0.1; others need a token. */
   host?: string | undefined
-  port?: number | undefined
-  /** A UNIX socket instead of a port. */
-  path?: string | undefined
+  port: number
   /** Without it nothing can be changed over the address. */
   token?: string | undefined
-  metrics?: boolean | undefined
+  /** Ask for the token where metrics and probes are read, too. Default false. */
+  protectMetrics?: boolean | undefined
 }
 
 /** What `handover.config.ts` (js, mjs, cjs, json) exports. Paths are seen from its folder. */

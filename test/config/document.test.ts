@@ -26,8 +26,10 @@ function allowedAt(key: string): string | undefined {
   try {
     readConfig(wrong, 'file')
   } catch (error) {
-    const faults = (error as ConfigError).faults.map((fault) => /^file: [^:]*: (.*), not /.exec(fault)?.[1])
-    return faults.find((fault) => fault !== undefined)
+    // Others may be there because something is left out.
+    const name = key.split('.').at(-1) as string
+    const faults = (error as ConfigError).faults.map((fault) => /^file: ([^:]*): (.*), not /.exec(fault))
+    return faults.find((fault) => fault?.[1]?.endsWith(name))?.[2]
   }
   return undefined
 }

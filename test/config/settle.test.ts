@@ -14,6 +14,7 @@ test('paths of the file are seen from its folder, those of options from where th
       groups: { api: { script: 'api.mjs' } },
       control: 'c.sock',
       watch: ['src'],
+      listen: ['a.sock', '\0name', 80],
     },
     'app/server.mjs': server(),
     'app/api.mjs': server(),
@@ -33,6 +34,7 @@ test('paths of the file are seen from its folder, those of options from where th
   assert.deepEqual(watch, { paths: [join(folder, 'app/src')] })
   assert.equal(policy, join(folder, 'by.mjs'))
   assert.equal(typeof supervisor.policy, 'function')
+  assert.deepEqual(supervisor.listen, [{ path: join(folder, 'app/a.sock') }, { path: '\0name' }, { port: 80 }])
 })
 
 test('options come before the file, the environment name by name, and it is known where each is from', async (t) => {

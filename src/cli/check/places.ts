@@ -13,7 +13,7 @@ export function places({ values, supervisor }: Settled, facts: Facts): Finding[]
   const { control, logs, cwd, admin } = values
   const own = socketIn(controlFolders()[0] as string, values.name ?? nameOfScript(values.script ?? 'handover'))
   const ports = supervisor.listen ?? []
-  const adminPort = admin && 'port' in admin && admin.port ? [{ port: admin.port }] : []
+  const adminPort = admin?.port ? [{ port: admin.port }] : []
   return [
     ...(ports.length === 0 ? [unknownPorts(facts)] : ports.map((port) => listens('port', port, facts))),
     ...adminPort.map((port) => listens('admin', port, facts)),
