@@ -20,6 +20,8 @@ try {
     join(folder, 'user.ts'),
     "import { type Bootstrap, type Channel, Supervisor, serve, share, type Policy, type ThingKind } from 'handover'\n" +
       "import { httpRequestHead, type Inspect, tlsServerName } from 'handover'\n" +
+      "import { defineConfig, type HandoverConfig } from 'handover/config'\n" +
+      "export const config: HandoverConfig = defineConfig({ workers: 'max', policy: 'round-robin', drainTimeout: '30s' })\n" +
       "import { recvmsg, rights, sendmsg, socketpair } from 'handover/sendmsg'\n" +
       "import { movableWebSockets, type WebSocketServerLike } from 'handover/ws'\n" +
       "const own: Inspect = (bytes) => (bytes.length < 9 ? { more: 9 } : bytes[0] === 1 ? { refuse: 'no' } : {})\n" +

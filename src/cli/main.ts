@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { handoverVersion } from '../control/version.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { coloursFor } from './colours.js'
+import { checkCommand } from './commands/check.js'
 import { completionCommand } from './commands/completion.js'
 import { drainCommand } from './commands/drain.js'
 import { listCommand } from './commands/list.js'
@@ -31,6 +32,7 @@ const program = new Command('handover')
 
 const commands = [
   runCommand,
+  checkCommand,
   reloadCommand,
   scaleCommand,
   drainCommand,

@@ -15,7 +15,8 @@ export interface Steering {
   close(): Promise<void>
 }
 
-interface Wanted {
+/** What a control socket is made with. */
+export interface Wanted {
   script: string
   name?: string
   control?: string | false

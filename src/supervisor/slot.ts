@@ -276,7 +276,8 @@ export class Slot {
   }
 
   #ended(end: WorkerEnd, lived: number): void {
-    const complaint = end.error?.stack ?? end.error?.message
+    const { error } = end
+    const complaint = error && 'errno' in error ? error.message : (error?.stack ?? error?.message)
     for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
     const wait = this.#backoff.after(lived)
     const again = this.#owner.ended(this, end, wait)
