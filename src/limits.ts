@@ -233,3 +233,29 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
+
+// The admin address
+
+/** Characters of its token: at 6 bits each, 96 bits. */
+export const ADMIN_TOKEN_MIN = 16
+
+/** Connections to it at a time, and pages that watch; more are closed, as it must not get in the way of dispatch. */
+export const ADMIN_CONNECTIONS_MAX = 64
+export const ADMIN_WATCHERS_MAX = 16
+
+/** Milliseconds for the head of a request, for all of it, and between two on one connection. */
+export const ADMIN_HEAD_TIME = 5_000
+export const ADMIN_REQUEST_TIME = 10_000
+export const ADMIN_IDLE_TIME = 5_000
+
+/** Bytes of a request's head and body. */
+export const ADMIN_HEAD_BYTES_MAX = 16 * 1024
+export const ADMIN_BODY_BYTES_MAX = 4 * 1024
+
+/** Milliseconds between what pages are told, how many of these are kept for new ones, and how many notes of events. */
+export const ADMIN_INTERVAL = 1_000
+export const ADMIN_HISTORY_MAX = 300
+export const ADMIN_NOTES_MAX = 100
+
+/** Bytes that may wait for a page which does not read; it is closed then, and comes back by itself. */
+export const ADMIN_UNREAD_MAX = 256 * 1024

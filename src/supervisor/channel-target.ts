@@ -132,6 +132,11 @@ export class ChannelTarget implements Target {
     setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
   }
 
+  /** Its channel ended: these went back and were never its own. */
+  lost(count: number): void {
+    this.#returned += count
+  }
+
   status(): TargetStatus {
     const { queued, unclaimed } = this.#channel
     const owed = queued + unclaimed + this.#reserved
