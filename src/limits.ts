@@ -259,3 +259,12 @@ export const ADMIN_NOTES_MAX = 100
 
 /** Bytes that may wait for a page which does not read; it is closed then, and comes back by itself. */
 export const ADMIN_UNREAD_MAX = 256 * 1024
+
+/** Milliseconds for which an agent says `ready` from its start on and after a drain: several rounds of a balancer's checks. */
+export const AGENT_READY_TIME = 60_000
+
+/** Milliseconds of a check's connection. */
+export const AGENT_TIME = 2_000
+
+/** Milliseconds by which an event loop is late that make its worker count for half. */
+export const AGENT_LAG = 100

@@ -65,6 +65,7 @@ function word(name: string, value: unknown): string {
   if (value === null || value === undefined || value === false || value === '') return ''
   if (value === true) return name
   if (value instanceof Error) return value.message
+  if (name === 'restartIn') return `another starts in ${value} ms`
   if (typeof value !== 'object') return name === 'reason' ? String(value) : `${spaced(name)} ${value}`
   if (name === 'address') return addressText(value as { address?: string; port?: number })
   return Object.entries(value)

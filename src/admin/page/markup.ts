@@ -15,9 +15,9 @@ export const MARKUP = `
   <section aria-labelledby="h-chart">
     <h2 id="h-chart">Last five minutes</h2>
     <div class="charts">
-      <figure><figcaption>Open connections <output id="open-now"></output></figcaption>
+      <figure><figcaption>Open connections <output id="open-now"></output><span id="open-peak" class="peak"></span></figcaption>
         <svg id="chart-open" role="img" aria-label="Open connections over time" viewBox="0 0 600 120" preserveAspectRatio="none"></svg></figure>
-      <figure><figcaption>Hand-overs per second <output id="rate-now"></output></figcaption>
+      <figure><figcaption>Hand-overs per second <output id="rate-now"></output><span id="rate-peak" class="peak"></span></figcaption>
         <svg id="chart-rate" role="img" aria-label="Hand-overs per second over time" viewBox="0 0 600 120" preserveAspectRatio="none"></svg></figure>
     </div>
   </section>
@@ -41,7 +41,7 @@ export const MARKUP = `
 </main>
 <dialog id="dialog" aria-labelledby="h-dialog">
   <h2 id="h-dialog">Reload the workers?</h2>
-  <p>New workers start next to the old ones. When all of them are ready they get every new connection; the old ones finish
+  <p id="explained">New workers start next to the old ones. When all of them are ready they get every new connection; the old ones finish
   what they have. If the new ones do not get ready, nothing changes.</p>
   <ol id="progress" role="log" aria-live="polite"></ol>
   <p class="buttons"><button id="cancel" type="button">Cancel</button><button id="confirm" type="button" class="main">Reload</button></p>

@@ -16,7 +16,7 @@ function made(name, text, className) {
   return one
 }
 const count = (n) => n === null || n === undefined ? '–' : Math.round(n).toLocaleString('en')
-const rate = (n) => n === null ? '–' : n < 10 ? n.toFixed(1) : count(n)
+const rate = (n) => n === null ? '–' : n > 0 && n < 10 ? n.toFixed(1) : count(n)
 const bytes = (n) => typeof n !== 'number' ? '–' : (n / 1048576).toFixed(n < 10485760 ? 1 : 0) + ' MiB'
 const lag = (n) => typeof n !== 'number' ? '–' : (n < 10 ? n.toFixed(1) : count(n)) + ' ms'
 const clock = (t) => new Date(t).toLocaleTimeString('en-GB')
@@ -69,8 +69,10 @@ function show(status) {
   before = seen
   at('open-now').textContent = count(open)
   at('rate-now').textContent = rate(now)
-  draw(at('chart-open'), samples.map(([time, value]) => [time, value]), status.now)
-  draw(at('chart-rate'), rates, status.now)
+  const shown = Math.min(MINUTES, Math.max(60000, status.now - samples[0][0]))
+  at('h-chart').textContent = shown < 120000 ? 'Last ' + Math.round(shown / 1000) + ' seconds' : 'Last ' + Math.round(shown / 60000) + ' minutes'
+  at('open-peak').textContent = draw(at('chart-open'), samples.map(([time, value]) => [time, value]), status.now, shown)
+  at('rate-peak').textContent = draw(at('chart-rate'), rates, status.now, shown)
 }
 
 function curve() {
@@ -82,16 +84,18 @@ function curve() {
   return rates
 }
 
-function draw(svg, points, now) {
-  const highest = Math.max(1, ...points.map(([, value]) => value)) * 1.1
-  const place = ([time, value]) => (600 - (now - time) / MINUTES * 600).toFixed(1) + ',' + (120 - value / highest * 118).toFixed(1)
+function draw(svg, points, now, shown) {
+  const peak = Math.max(0, ...points.map(([, value]) => value))
+  const highest = Math.max(1, peak) * 1.1
+  const place = ([time, value]) => (600 - (now - time) / shown * 600).toFixed(1) + ',' + (120 - value / highest * 118).toFixed(1)
   const line = points.map(place).join(' ')
   const name = 'http://www.w3.org/2000/svg'
   const path = (className, d) => { const one = document.createElementNS(name, 'path'); one.setAttribute('class', className); one.setAttribute('d', d); return one }
-  if (points.length < 2) return svg.replaceChildren()
+  if (points.length < 2) { svg.replaceChildren(); return '' }
   const first = place(points[0]).split(',')[0]
   const end = place(points[points.length - 1]).split(',')[0]
-  svg.replaceChildren(path('area', 'M' + first + ',120 L' + line + ' L' + end + ',120 Z'), path('curve', 'M' + line))
+  svg.replaceChildren(path('grid', 'M0,30 H600 M0,60 H600 M0,90 H600'), path('area', 'M' + first + ',120 L' + line + ' L' + end + ',120 Z'), path('curve', 'M' + line))
+  return 'peak ' + rate(peak)
 }
 
 function note({ number, at: time, event, text }) {
@@ -106,7 +110,7 @@ const tones = { ready: 'good', reloaded: 'good', healthy: 'good', switched: 'goo
   failed: 'bad', rolledBack: 'bad', broken: 'bad', refused: 'bad', exhausted: 'bad', hung: 'bad', crashLoop: 'bad' }
 function entry(time, event, text) {
   const item = made('li')
-  item.append(made('time', clock(time)), made('b', event, tones[event]), made('span', text))
+  item.append(made('time', clock(time)), made('b', event, event === 'ended' && /\bexpected\b/.test(text) ? 'quiet' : tones[event]), made('span', text))
   return item
 }
 
@@ -147,6 +151,7 @@ const dialog = at('dialog')
 at('reload').onclick = () => {
   at('h-dialog').textContent = 'Reload the workers?'
   at('progress').replaceChildren()
+  at('explained').hidden = false
   at('confirm').hidden = false
   at('confirm').disabled = false
   at('cancel').textContent = 'Cancel'
@@ -157,6 +162,7 @@ at('confirm').onclick = async () => {
   const say = (event, text) => { const line = entry(Date.now(), event, text); at('progress').append(line); line.scrollIntoView({ block: 'nearest' }) }
   at('confirm').disabled = true
   at('cancel').textContent = 'Close'
+  at('explained').hidden = true
   at('h-dialog').textContent = 'Reloading'
   at('reload').disabled = busy = true
   let end = null
@@ -189,7 +195,7 @@ function told(step, say) {
   const { event, generation, worker } = step
   if (event === 'reloading') say(event, 'generation ' + generation + ' is being started')
   else if (event === 'ready') say(event, 'worker ' + worker + ' of generation ' + generation)
-  else if (event === 'ended') say(event, 'worker ' + worker + ' of generation ' + generation)
+  else if (event === 'ended') say(event, 'worker ' + worker + ' of generation ' + generation + (step.expected ? ', as expected' : ''))
   else if (event === 'switched') { say(event, 'generation ' + generation + ' has every new connection; the one before finishes what it has'); at('h-dialog').textContent = 'The old workers finish' }
   else if (event === 'healthy') say(event, 'generation ' + generation + ' stays')
   else if (event === 'rolledBack') say(event, step.reason || '')

@@ -32,12 +32,15 @@ th, td { text-align: left; padding: 5px 14px 5px 0; border-bottom: 1px solid var
 tbody tr:last-child td { border-bottom: 0 }
 th { font-weight: 500; font-size: 13px; color: var(--quiet) }
 .n { text-align: right }
+th.n + th:not(.n), td.n + td:not(.n) { padding-left: 28px }
 th:last-child, td:last-child { padding-right: 0 }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 18px }
 figure { margin: 0; min-width: 0 }
 figcaption { font-size: 13px; color: var(--quiet); margin-bottom: 4px }
 output { color: var(--text); font-weight: 600; margin-left: 6px; font-variant-numeric: tabular-nums }
 svg { display: block; width: 100%; height: 110px; border-bottom: 1px solid var(--line) }
+.peak { float: right }
+svg .grid { stroke: var(--line); fill: none; stroke-width: 1; opacity: .6; vector-effect: non-scaling-stroke }
 svg .area { opacity: .14; stroke: none }
 svg .curve { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke }
 #chart-open .area { fill: var(--open) } #chart-open .curve { stroke: var(--open) }
@@ -49,7 +52,7 @@ svg .curve { fill: none; stroke-width: 1.6; vector-effect: non-scaling-stroke }
 dialog { max-width: 560px; width: calc(100% - 32px); border: 1px solid var(--line); border-radius: 10px; background: var(--card); color: var(--text); padding: 20px }
 dialog::backdrop { background: rgb(0 0 0 / .45) }
 dialog h2 { font-size: 17px; color: var(--text) }
-#progress { list-style: none; padding: 0; margin: 0; max-height: 240px; overflow-y: auto }
+#progress { list-style: none; padding: 0; margin: 0; max-height: 50vh; overflow-y: auto }
 .buttons { display: flex; justify-content: flex-end; gap: 10px; margin: 16px 0 0 }
 .sign-in { max-width: 340px; margin-top: 12vh }
 .sign-in form { display: grid; gap: 10px; background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 18px }
@@ -57,7 +60,7 @@ dialog h2 { font-size: 17px; color: var(--text) }
 .sign-in [role=alert] { color: var(--bad) }
 input { font: inherit; padding: 6px 8px; border: 1px solid var(--line); border-radius: 6px; background: var(--back); color: var(--text); width: 100% }
 @media (max-width: 560px) {
-  main { padding: 10px } header { padding: 10px 12px } dd { font-size: 18px } dl { grid-template-columns: repeat(3, 1fr) }
-  #events li, #progress li { grid-template-columns: 70px minmax(0, 1fr) } #events li span, #progress li span { grid-column: 2 }
+  main { padding: 10px } header { padding: 10px 12px } #about { order: 1; flex-basis: 100% } #link { margin-left: auto } dd { font-size: 18px } dl { grid-template-columns: repeat(3, 1fr) }
+  #events li, #progress li { grid-template-columns: 70px minmax(0, 1fr); gap: 0 8px } #events li span, #progress li span { grid-column: 2 }
 }
 `
