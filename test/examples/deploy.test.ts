@@ -166,7 +166,7 @@ test(
     await Promise.all([shows('one', /^UP/), shows('two', /^UP/)])
 
     const { failures, stop, ...clients } = counted(load(t, front, 20))
-    const more = (what: string, count = 300) => {
+    const more = (what: string, count = 150) => {
       const from = clients.answered()
       return until(
         `${what}: ${count} more answers`,
