@@ -71,8 +71,9 @@ try {
   const seen =
     "import { Supervisor } from 'handover'; import { AdminServer, newToken } from 'handover/admin'; const token = newToken();" +
     "const supervisor = new Supervisor({ script: process.cwd() + '/app.mjs' }); const admin = new AdminServer(supervisor, { port: 0, token });" +
-    'const { port } = await admin.start(); for (const path of [`?token=${token}`, "metrics"]) { const { status } = await fetch(`http://127.0.0.1:${port}/${path}`);' +
-    'if (status !== 200) throw new Error(`${path}: ${status}`) } await admin.stop()'
+    "const { port } = await admin.start(); for (const path of ['?token=' + token, 'metrics']) {" +
+    "const { status } = await fetch('http://127.0.0.1:' + port + '/' + path); if (status !== 200) throw new Error(path + status) }" +
+    'await admin.stop()'
   run('node', ['--input-type=module', '--eval', seen], { cwd: folder })
   await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
   console.log('the packed tarball works')
