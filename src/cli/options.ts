@@ -1,32 +1,12 @@
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { InvalidArgumentError } from 'commander'
 import { type Policy, type PolicyFunction, type PolicyName, policyNames } from '../dispatch/policy.js'
-import { WORKERS_MAX } from '../limits.js'
 import type { SupervisorOptions } from '../supervisor/options.js'
 
 /** Bad usage: one line that says what to do. */
 export class UsageError extends Error {}
-
-/** A parser for commander: a whole number within bounds. */
-export function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-    if (value >= least && value <= most) return value
-    throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`)
-  }
-}
-
-/** A number of workers, or `max` for one per core. */
-export function workerCount(text: string): number {
-  if (text === 'max') return availableParallelism()
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (value >= 1 && value <= WORKERS_MAX) return value
-  throw new InvalidArgumentError(`It takes a whole number from 1 to ${WORKERS_MAX}, or "max" for one per core.`)
-}
 
 /** Finds the script as `node` would. @throws {UsageError} there is none */
 export function findScript(script: string, cwd: string): string {
