@@ -1,6 +1,7 @@
 import { HandoverError, SyscallError } from '../errors.js'
 import type { SupervisorOptions } from '../supervisor/options.js'
 import { Supervisor } from '../supervisor/supervisor.js'
+import { adminOf, takeAdminToken } from './admin.js'
 import { ExitCode } from './exit-codes.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
@@ -8,6 +9,12 @@ import { findHandshakes, findPolicy, findScript, UsageError } from './options.js
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
 import { currentFolder, type Steering, steer } from './steer.js'
 import { Stopping } from './stopping.js'
+
+/** Where something listens. */
+interface Address {
+  host: string
+  port: number
+}
 
 /** `handover run` as it was typed. */
 export interface RunOptions {
@@ -25,12 +32,15 @@ export interface RunOptions {
   name?: string
   /** False: none. */
   control?: string | false
+  admin?: Address
+  agentCheck?: Address
 }
 
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
   const cwd = currentFolder()
   const path = findScript(script, cwd)
+  const token = takeAdminToken() // before workers get this environment
   const supervisor = supervisorOf(options.handshake, {
     script: path,
     args,
@@ -48,12 +58,15 @@ export async function run(script: string, args: readonly string[], options: RunO
   })
   const { printer, end } = output(supervisor, options)
   narrate(supervisor, printer)
+  const { admin: at, agentCheck, name } = options
+  const admin = await adminOf(supervisor, { name, admin: at && { ...at, token }, agentCheck }, printer)
   const stopping = new Stopping(supervisor, printer)
   stopping.heedSignals()
   const hint = options.preload ? '' : ' (does the script call `serve`?)'
   let steering: Steering | null = null
   try {
     steering = await steer(supervisor, stopping, printer, { ...options, script: path })
+    await admin?.listen()
     const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
     return await stopping.done
@@ -61,7 +74,7 @@ export async function run(script: string, args: readonly string[], options: RunO
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
     return explain(error, printer)
   } finally {
-    await steering?.close()
+    await Promise.all([steering?.close(), admin?.close()])
     end()
   }
 }

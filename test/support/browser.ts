@@ -1,10 +1,11 @@
 /** Headless Chromium, told what to do over a pipe. @see https://chromedevtools.github.io/devtools-protocol/ */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { scratch } from './paths.js'
 import { tool } from './tools.js'
 import { until } from './wait.js'
 
@@ -28,18 +29,22 @@ export interface Tab {
 /** Starts a browser with one empty page; it ends with the test. */
 export async function browser(t: TestContext): Promise<Tab> {
   assert.ok(chromium.path !== null, `this test needs ${chromium.needs}`)
+  const folder = mkdtempSync(join(tmpdir(), 'handover-browser-'))
   const quiet = ['background-networking', 'component-update', 'sync', 'gpu', 'quic', 'dev-shm-usage', 'extensions']
   const flags = ['--headless', '--no-sandbox', '--no-first-run', '--remote-debugging-pipe', '--hide-scrollbars']
   const rules = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
-  const args = [...flags, ...quiet.map((what) => `--disable-${what}`), rules, `--user-data-dir=${scratch(t)}`]
+  const args = [...flags, ...quiet.map((what) => `--disable-${what}`), rules, `--user-data-dir=${folder}`]
   const child = spawn(chromium.path, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
   const ended = new Promise((resolve) => child.once('close', resolve))
-  t.after(async () => {
-    child.kill('SIGKILL')
-    await ended
-  })
   const complaints: string[] = []
   const send = speak(child.stdio[3] as Writable, child.stdio[4] as Readable, complaints)
+  t.after(async () => {
+    void send('Browser.close') // it sees to its own processes, which write into its folder until they end
+    const kill = setTimeout(() => child.kill('SIGKILL'), 5_000)
+    await ended
+    clearTimeout(kill)
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+  })
   const { targetId } = await send('Target.createTarget', { url: 'about:blank' })
   const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true })
   const tab = (method: string, params?: object): Promise<Result> => send(method, params, sessionId as string)

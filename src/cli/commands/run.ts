@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { policyNames } from '../../dispatch/policy.js'
-import { whole, workerCount } from '../parsers.js'
+import { address, whole, workerCount } from '../parsers.js'
 import { type RunOptions, run } from '../run.js'
 
 const EXAMPLES = `
@@ -51,6 +51,13 @@ export function runCommand(): Command {
     .option('--name <name>', 'what other commands call it (default: after the script)')
     .option('--control <path>', 'where its control socket is')
     .option('--no-control', 'no control socket: other commands do not reach it')
+    .addOption(
+      new Option(
+        '--admin <[host:]port>',
+        'metrics, probes and a page; its token is HANDOVER_ADMIN_TOKEN, or made',
+      ).argParser(address),
+    )
+    .addOption(new Option('--agent-check <[host:]port>', 'tell HAProxy how much load to give').argParser(address))
     .passThroughOptions()
     .addHelpText('after', EXAMPLES)
     .action(async (script: string, args: string[], options: RunOptions) => {
