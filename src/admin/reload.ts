@@ -10,7 +10,18 @@ import type { Totals } from './totals.js'
 /** What may be asked for from outside: when and how, never what runs. */
 const ASKED = ['queue', 'milliseconds', 'drainTimeout', 'rolling', 'workers', 'healthWindow']
 
-const PROGRESS = ['reloading', 'started', 'ready', 'ended', 'switched', 'healthy', 'reloaded', 'rolledBack']
+const PROGRESS = [
+  'queued',
+  'reloading',
+  'started',
+  'ready',
+  'rolled',
+  'ended',
+  'switched',
+  'healthy',
+  'reloaded',
+  'rolledBack',
+]
 
 interface Answer {
   status: number

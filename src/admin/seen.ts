@@ -40,8 +40,8 @@ export const STATES: readonly SlotState[] = ['starting', 'ready', 'draining', 'w
 
 /** The status, with generations made of the workers where the supervisor names none, and no duplicates of places. */
 export function seen(supervisor: Watched): SeenStatus {
-  const status = supervisor.status() as SupervisorStatus & { generations?: unknown }
-  const workers = status.workers as SeenWorker[]
+  const status = supervisor.status() as unknown as SupervisorStatus & { generations?: unknown }
+  const workers = status.workers as unknown as SeenWorker[]
   const told = Array.isArray(status.generations) ? (status.generations as SeenGeneration[]) : generationsOf(workers)
   const generations = told.map((one) => ({ ...one, workers: count(one.workers) }))
   return { ...status, workers, generations }

@@ -29,7 +29,10 @@ export class Totals {
   readonly #dead = new Map<number, number>()
   /** Generations that were started and have not switched yet. */
   readonly #pending = new Set<number>()
+  /** The last generation of which a worker was started. */
+  #begun = 1
   readonly #listeners: [name: string, listener: (event: Told) => void][] = [
+    ['started', ({ generation }) => this.#started(generation)],
     ['ended', (event) => this.#ended(event)],
     ['reloading', ({ generation }) => this.#pending.add(generation)],
     ['switched', ({ generation }) => this.#switched(generation)],
@@ -65,8 +68,8 @@ export class Totals {
 
   #look(workers: readonly SeenWorker[]): void {
     const now = new Set<string>()
-    for (const { worker: place, generation, restarts, total } of workers) {
-      const who = `${generation} ${place} ${restarts}`
+    for (const { worker: place, generation, restarts, pid, total } of workers) {
+      const who = `${generation} ${place} ${restarts} ${pid}`
       now.add(who)
       const before = this.#alive.get(who)
       if (before === undefined) this.#alive.set(who, { place, total })
@@ -84,6 +87,10 @@ export class Totals {
     if (restartIn !== null) this.restarts.set(worker, (this.restarts.get(worker) ?? 0) + 1)
   }
 
+  #started(generation: number): void {
+    this.#begun = Math.max(this.#begun, generation)
+  }
+
   #switched(generation: number): void {
     this.#pending.delete(generation)
     this.generation = generation
@@ -98,7 +105,7 @@ export class Totals {
   /** One that has no worker left before it switched did not get ready. */
   #forgetFailed(workers: readonly SeenWorker[]): void {
     for (const generation of this.#pending) {
-      if (workers.some((worker) => worker.generation === generation)) continue
+      if (generation > this.#begun || workers.some((worker) => worker.generation === generation)) continue
       this.#pending.delete(generation)
       this.#count('failed')
     }

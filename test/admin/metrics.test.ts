@@ -64,6 +64,22 @@ test('counters grow across deaths of workers, reloads, and failed ones', async (
   assert.equal(sum(failed, 'handover_workers', /ready/), 2)
 })
 
+test('a connection that a dead worker never claimed is counted once, for the worker that has it', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: fixture('http-pid.mjs'), workers: 2, policy: 'round-robin' })
+  const { metrics } = await admin(t, app.supervisor)
+  const [victim] = app.pids() as [number]
+  process.kill(victim, 'SIGSTOP')
+  const answers = Array.from({ length: 8 }, () => askAt(app.port, '/'))
+  await until('the stopped worker owes claims', () =>
+    app.supervisor.status().workers.some(({ pid, unclaimed }) => pid === victim && unclaimed > 0),
+  )
+  process.kill(victim, 'SIGKILL')
+  for (const { status } of await Promise.all(answers)) assert.equal(status, 200)
+  await allClosed(app.supervisor)
+  assert.equal(sum(await metrics(), 'handover_connections_total'), 8)
+})
+
 test('a failed reload is counted once, and one that was rolled back as such', async (t) => {
   const worker = {
     worker: 1,
@@ -93,6 +109,8 @@ test('a failed reload is counted once, and one that was rolled back as such', as
   const fake = Object.assign(new EventEmitter(), { status, reload: () => Promise.reject(new Error('no')) })
   const { metrics } = await admin(t, fake as unknown as Watched)
   fake.emit('reloading', { generation: 2 })
+  assert.equal(sum(await metrics(), 'handover_reloads_total'), 0, 'its first worker is still to come')
+  fake.emit('started', { generation: 2 })
   workers.push({ ...worker, ...numbers, generation: 3 })
   fake.emit('reloading', { generation: 3 })
   fake.emit('switched', { generation: 3, previous: 1 })

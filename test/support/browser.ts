@@ -95,7 +95,7 @@ function commands(send: Tab['send']): Omit<Tab, 'complaints'> {
       )
     },
     until: (expression) =>
-      until(expression, () => value<boolean>(expression)).catch(async (error: Error) => {
+      until(expression, () => value<boolean>(expression), 30_000).catch(async (error: Error) => {
         throw new Error(`${error.message}\n${await value('document.body.innerText')}`)
       }),
     async screenshot(name) {

@@ -107,7 +107,7 @@ function note({ number, at: time, event, text }) {
 }
 
 const tones = { ready: 'good', reloaded: 'good', healthy: 'good', switched: 'good', recovered: 'good', done: 'good', ended: 'wait', stalled: 'wait', cut: 'wait', setback: 'wait',
-  failed: 'bad', rolledBack: 'bad', broken: 'bad', refused: 'bad', exhausted: 'bad', hung: 'bad', crashLoop: 'bad' }
+  failed: 'bad', rolledBack: 'bad', broken: 'bad', refused: 'bad', exhausted: 'bad', hung: 'bad', crashLoop: 'bad', notReplaced: 'bad', overLimit: 'wait' }
 function entry(time, event, text) {
   const item = made('li')
   item.append(made('time', clock(time)), made('b', event, event === 'ended' && /\bexpected\b/.test(text) ? 'quiet' : tones[event]), made('span', text))
@@ -196,6 +196,8 @@ function told(step, say) {
   if (event === 'reloading') say(event, 'generation ' + generation + ' is being started')
   else if (event === 'ready') say(event, 'worker ' + worker + ' of generation ' + generation)
   else if (event === 'ended') say(event, 'worker ' + worker + ' of generation ' + generation + (step.expected ? ', as expected' : ''))
+  else if (event === 'queued') say(event, 'after ' + step.ahead + ' others')
+  else if (event === 'rolled') say(event, step.done + ' of ' + step.of + ' places')
   else if (event === 'switched') { say(event, 'generation ' + generation + ' has every new connection; the one before finishes what it has'); at('h-dialog').textContent = 'The old workers finish' }
   else if (event === 'healthy') say(event, 'generation ' + generation + ' stays')
   else if (event === 'rolledBack') say(event, step.reason || '')
