@@ -333,6 +333,7 @@ export const MESSAGES_LEAVE_FREE = OUTBOX_BYTES_MAX / 4
 
 /** Bytes of a program's message as JSON: a frame's, less the words around it. */
 export const MESSAGE_BYTES_MAX = FRAME_PAYLOAD_MAX - 256
+
 // The command
 
 /** Milliseconds after a switch in which the old workers stand by: mistakes of a release mostly show at once. */
@@ -355,3 +356,38 @@ export const DESCRIPTORS_OF_PROCESS = 320
 
 /** Descriptors without which a service whose connections are not limited is warned. 1,024 is what many systems start with. */
 export const DESCRIPTORS_USUAL = 4_096
+
+// The admin address
+
+/** Characters of its token: at 6 bits each, 96 bits. */
+export const ADMIN_TOKEN_MIN = 16
+
+/** Connections to it at a time, and pages that watch; more are closed, as it must not get in the way of dispatch. */
+export const ADMIN_CONNECTIONS_MAX = 64
+export const ADMIN_WATCHERS_MAX = 16
+
+/** Milliseconds for the head of a request, for all of it, and between two on one connection. */
+export const ADMIN_HEAD_TIME = 5_000
+export const ADMIN_REQUEST_TIME = 10_000
+export const ADMIN_IDLE_TIME = 5_000
+
+/** Bytes of a request's head and body. */
+export const ADMIN_HEAD_BYTES_MAX = 16 * 1024
+export const ADMIN_BODY_BYTES_MAX = 4 * 1024
+
+/** Milliseconds between what pages are told, how many of these are kept for new ones, and how many notes of events. */
+export const ADMIN_INTERVAL = 1_000
+export const ADMIN_HISTORY_MAX = 300
+export const ADMIN_NOTES_MAX = 100
+
+/** Bytes that may wait for a page which does not read; it is closed then, and comes back by itself. */
+export const ADMIN_UNREAD_MAX = 256 * 1024
+
+/** Milliseconds for which an agent says `ready` from its start on and after a drain: several rounds of a balancer's checks. */
+export const AGENT_READY_TIME = 60_000
+
+/** Milliseconds of a check's connection. */
+export const AGENT_TIME = 2_000
+
+/** Milliseconds by which an event loop is late that make its worker count for half. */
+export const AGENT_LAG = 100

@@ -291,8 +291,7 @@ export class Link {
     this.#inbox.discard()
     this.#outbox.abandon()
     this.#deliveries.handLast()
-    const { held } = this.#outbox
-    const returned = held.giveBack(held.taken)
+    const returned = this.#outbox.giveBack()
     if (this.#handlers.closed) guarded(() => this.#handlers.closed?.(told, returned))
     else closeMany(returned.descriptors)
   }

@@ -1,10 +1,11 @@
+import { diagnostics, publish } from '../diagnostics.js'
 import { dispositionOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
 import { detailedTransports, TRANSPORTS_FRAME_BYTES, writeTransports } from '../wire/transports.js'
 import { outboxFull } from './endings.js'
-import { HeldDescriptors, type Note } from './held-descriptors.js'
+import { HeldDescriptors, type Note, type Returned } from './held-descriptors.js'
 
 /** Frames without descriptors, one behind the other. */
 interface Bytes {
@@ -49,6 +50,7 @@ const PEER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET'])
 const NO_DESCRIPTORS = new Int32Array(0)
 const CLAIM_FRAME_BYTES = HEADER_BYTES + 8
 const SMALL = 512
+const nothing = (): void => {}
 
 /**
  * The sending half: frames in order, the descriptors they carry, and the claims owed to the peer.
@@ -58,6 +60,8 @@ const SMALL = 512
  */
 export class Outbox {
   readonly held = new HeldDescriptors()
+  /** The process at the other end; 0: it has not said hello yet. */
+  pid = 0
   readonly #socket: number
   readonly #queue: (Bytes | Transports | Carrying)[] = []
   readonly #small = Buffer.allocUnsafeSlow(SMALL)
@@ -118,8 +122,8 @@ export class Outbox {
   carry(
     frame: Buffer,
     descriptors: Int32Array = NO_DESCRIPTORS,
-    sent: () => void = () => {},
-    dropped: () => void = () => {},
+    sent: () => void = nothing,
+    dropped: () => void = nothing,
   ): void {
     this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent, dropped })
   }
@@ -174,6 +178,19 @@ export class Outbox {
     this.#gone = true
     for (const item of this.#queue.splice(0)) if (item.kind === 'carrying') item.dropped()
     this.#queuedBytes = 0
+  }
+
+  /** Gives what the peer has not claimed, and never will. */
+  giveBack(): Returned {
+    const returned = this.held.giveBack(this.held.taken)
+    this.returned(returned.descriptors.length)
+    return returned
+  }
+
+  /** So many came back. */
+  returned(connections: number): void {
+    if (connections === 0 || !diagnostics.return.hasSubscribers) return
+    publish<'handover:return'>(diagnostics.return, { pid: this.pid, connections })
   }
 
   #failed(errno: number): Flushed {
@@ -261,6 +278,9 @@ export class Outbox {
     if (sent < 0) return sent
     this.held.sent += count
     item.count -= count
+    if (diagnostics.send.hasSubscribers) {
+      publish<'handover:send'>(diagnostics.send, { pid: this.pid, port: item.tag, connections: count })
+    }
     if (sent < frame.length) this.#restOf(frame, sent, item.count === 0)
     return sent
   }
@@ -272,6 +292,9 @@ export class Outbox {
     this.#queue.shift()
     if (sent < frame.length) this.#restOf(frame, sent, false)
     item.sent()
+    if (item.sent !== nothing && diagnostics.offer.hasSubscribers) {
+      publish<'handover:offer'>(diagnostics.offer, { pid: this.pid, descriptors: count })
+    }
     return sent
   }
 

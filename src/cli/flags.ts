@@ -3,7 +3,7 @@ import type { Values } from '../config/schema.js'
 import { UsageError } from '../config/usage-error.js'
 import { type PolicyName, policyNames } from '../dispatch/policy.js'
 import { WATCH_DELAY } from '../limits.js'
-import { whole, workerCount } from './parsers.js'
+import { address, whole, workerCount } from './parsers.js'
 
 /** Options that say how a script is run; what was not typed is not there. */
 export interface Flags {
@@ -26,6 +26,8 @@ export interface Flags {
   name?: string
   /** False: none. */
   control?: string | false
+  admin?: { host: string; port: number }
+  agentCheck?: { host: string; port: number }
 }
 
 /** Adds the options that `run` and `check` have in common. */
@@ -79,6 +81,13 @@ export function withFlags(command: Command): Command {
     .option('--name <name>', 'what other commands call it (default: after the script)')
     .option('--control <path>', 'where its control socket is')
     .option('--no-control', 'no control socket: other commands do not reach it')
+    .addOption(
+      new Option(
+        '--admin <[host:]port>',
+        'metrics, probes and a page; its token is HANDOVER_ADMIN_TOKEN, or made',
+      ).argParser(address),
+    )
+    .addOption(new Option('--agent-check <[host:]port>', 'tell HAProxy how much load to give').argParser(address))
     .passThroughOptions()
 }
 
@@ -101,6 +110,8 @@ export function valuesOf(script: string | undefined, args: readonly string[], fl
     'cwd',
     'name',
     'control',
+    'admin',
+    'agentCheck',
   ] as const
   return {
     ...Object.fromEntries(same.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]])),

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { InvalidArgumentError } from 'commander'
+import { adminAddress } from '../admin/options.js'
 import { WORKERS_MAX } from '../limits.js'
 
 /** A parser for commander: a whole number within bounds. */
@@ -8,6 +9,15 @@ export function whole(least: number, most: number): (text: string) => number {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
     if (value >= least && value <= most) return value
     throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** `[host:]port` */
+export function address(text: string): { host: string; port: number } {
+  try {
+    return adminAddress(text)
+  } catch (error) {
+    throw new InvalidArgumentError(`It takes ${(error as Error).message}.`)
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Settled, settle } from '../config/settle.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { type Admin, adminOf, takeAdminToken } from './admin.js'
 import { Beside } from './beside.js'
 import { limitHint } from './check/descriptors.js'
 import { ExitCode } from './exit-codes.js'
@@ -21,6 +22,7 @@ export interface RunOptions extends Flags {
 
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
+  const token = takeAdminToken() // before workers get this environment
   const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: currentFolder() })
   const supervisor = supervisorOf(settled)
   const { printer: shown, end } = output(supervisor, options)
@@ -37,6 +39,7 @@ export async function run(script: string | undefined, args: readonly string[], o
   supervisor.on('ended', ({ worker, expected, restartIn }) => {
     if (failed === 0 && !expected && restartIn === null) failed = worker
   })
+  const admin = await adminFor(settled, supervisor, printer, token)
   const stopping = new Stopping(supervisor, printer)
   stopping.heedSignals()
   const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
@@ -44,6 +47,7 @@ export async function run(script: string | undefined, args: readonly string[], o
   let steering: Steering | null = null
   try {
     steering = await steer(supervisor, stopping, printer, wanted(settled, reloading))
+    await admin?.listen()
     const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
     await beside.serves(reloading)
@@ -52,7 +56,7 @@ export async function run(script: string | undefined, args: readonly string[], o
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
     return explain(error, printer, failed)
   } finally {
-    await steering?.close()
+    await Promise.all([steering?.close(), admin?.close()])
     await beside.end()
     end()
   }
@@ -68,6 +72,16 @@ function wanted({ values, supervisor: { env } }: Settled, reloading: Reloading):
     ...(control === undefined ? {} : { control }),
     ...(env === undefined ? {} : { env }),
   }
+}
+
+/** @param token  of the environment; the configuration's comes first */
+function adminFor(
+  { values: { name, admin, agentCheck } }: Settled,
+  supervisor: Supervisor,
+  printer: Printer,
+  token: string | undefined,
+): Promise<Admin | null> {
+  return adminOf(supervisor, { name, admin: admin && { token, ...admin }, agentCheck }, printer)
 }
 
 /** @returns null: no log can be written, which was said */

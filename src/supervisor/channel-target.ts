@@ -181,6 +181,11 @@ export class ChannelTarget implements PortTaker {
     setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
   }
 
+  /** Its channel ended: these went back and were never its own. */
+  lost(count: number): void {
+    this.#returned += count
+  }
+
   status(): ChannelTargetStatus {
     const { queued, unclaimed } = this.#channel
     const owed = queued + unclaimed + this.#reserved

@@ -171,6 +171,7 @@ export class Slot {
       },
       closed: (error, returned) => {
         if (started === null) return // it could not be started, and was sent nothing
+        target.lost(returned.descriptors.length)
         this.#withoutChannel(started, error)
         this.#owner.relay.leave(end)
         this.#owner.lostChannel(this, target, error, returned)

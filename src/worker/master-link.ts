@@ -1,6 +1,7 @@
 import type net from 'node:net'
 import { inheritedLink } from '../bootstrap/inherit.js'
 import type { Link } from '../channel/link.js'
+import { diagnostics, publish } from '../diagnostics.js'
 import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX } from '../limits.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
@@ -256,6 +257,9 @@ export class MasterLink implements PortOwner {
    */
   #deliver(port: number, descriptors: Int32Array, details: readonly unknown[] | null): void {
     this.#adopted += descriptors.length
+    if (diagnostics.adopt.hasSubscribers) {
+      publish<'handover:adopt'>(diagnostics.adopt, { port, connections: descriptors.length })
+    }
     const handle = this.#served.handle(port)
     if (handle !== undefined) return handle.deliver(descriptors, details, this.#finish)
     closeMany(descriptors)

@@ -10,6 +10,7 @@ const ROOMS = [
   'limits.ts',
   'arguments.ts',
   'guarded.ts',
+  'diagnostics.ts',
   'syscalls',
   'runtime',
   'sendmsg',
