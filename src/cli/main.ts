@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { HandoverError, SyscallError } from '../errors.js'
 import { coloursFor } from './colours.js'
+import { proveCommand } from './commands/prove.js'
 import { runCommand } from './commands/run.js'
 import { ExitCode } from './exit-codes.js'
 import { UsageError } from './options.js'
@@ -23,7 +24,7 @@ const program = new Command('handover')
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, `${pc.red('handover')} `)) })
 
-for (const command of [runCommand()]) program.addCommand(command.copyInheritedSettings(program))
+for (const command of [runCommand(), proveCommand()]) program.addCommand(command.copyInheritedSettings(program))
 
 try {
   await program.parseAsync()
