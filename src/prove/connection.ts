@@ -86,12 +86,16 @@ export class Connection {
   ask(request: Request): Promise<boolean> {
     return new Promise((settle) => {
       this.#out.push({ ...request, began: now(), phase: this.ledger.phase, settle })
-      const { pieces, pause = 0 } = request
-      pieces.forEach((piece, index) => {
-        if (index === 0) this.#socket.write(piece)
-        else setTimeout(() => this.#socket.writable && this.#socket.write(piece), index * pause)
-      })
+      this.#write(request, 0)
     })
+  }
+
+  /** One after the other: timers that are late may come in any order. */
+  #write({ pieces, pause = 0 }: Pick<Request, 'pieces' | 'pause'>, index: number): void {
+    if (index > 0 && !this.#socket.writable) return
+    this.#socket.write(pieces[index] ?? '')
+    if (index + 1 === pieces.length) return
+    setTimeout(() => this.#write({ pieces, pause }, index + 1), pause)
   }
 
   /** The server has been told that this was all: waits for its end. */

@@ -133,18 +133,26 @@ export class Crowd {
   }
 }
 
-/** Every other request has a body, of a size of its own. */
+/** Every other request has a body, of a size of its own; its words are numbered, so that what is missing or moved shows. */
 function body(kind: Kind, id: string, turn: number): string | null {
   if (kind !== 'slow' && turn % 2 === 0) return null
-  return `${id} `.repeat(1 + ((turn * 37) % 300))
+  const words = 1 + ((turn * 37) % 300)
+  return Array.from({ length: words }, (_, word) => `${id}-${word} `).join('')
 }
 
 function ownAnswer(id: string, sent: string | null): Request['judge'] {
   return ({ status, headers, body }: Answer) => {
     if (status !== 200) return `status ${status}`
     if (headers.get('prove-id') !== id) return `the answer to ${headers.get('prove-id') ?? 'something else'}`
-    return body === (sent ?? id) ? null : `a body of ${body.length} bytes that is not what was sent`
+    return body === (sent ?? id) ? null : difference(body, sent ?? id)
   }
+}
+
+function difference(body: string, expected: string): string {
+  let from = 0
+  while (from < body.length && body[from] === expected[from]) from++
+  const at = (text: string): string => JSON.stringify(text.slice(Math.max(0, from - 10), from + 30))
+  return `a body of ${body.length} bytes for ${expected.length}, at ${from} it says ${at(body)}, not ${at(expected)}`
 }
 
 function foreignAnswer(expected: number): Request['judge'] {
