@@ -233,3 +233,32 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
+
+/** The control socket: bytes of a supervisor's name, so that its path fits; and entries of a folder that are looked at. */
+export const CONTROL_NAME_MAX = 64
+export const CONTROL_ENTRIES_MAX = 256
+
+/** Clients of one control socket, and what each may ask before it is answered. More is a program gone wrong. */
+export const CONTROL_CLIENTS_MAX = 64
+export const CONTROL_REQUESTS_MAX = 16
+
+/** Answers that wait for one client to take them; then it is left alone. Log lines are left out from half of it on. */
+export const CONTROL_ANSWERS_MAX = 256
+
+/** Milliseconds a supervisor that ends has to say its last answers, as every client is on this machine. */
+export const CONTROL_LAST_WORDS = 1_000
+
+/** Milliseconds a client waits for a supervisor to say hello; its event loop answers within one turn. */
+export const CONTROL_REACH = 5_000
+
+/** Lines of the new workers that a failed reload is told with. */
+export const CONTROL_OUTPUT_LINES = 50
+
+/** Lines of workers that are kept to be asked for, characters in all of them and in one, and lines told unless asked otherwise. */
+export const LOG_LINES_KEPT = 2_000
+export const LOG_BYTES_KEPT = 1024 * 1024
+export const LOG_LINE_MAX = 8 * 1024
+export const LOG_LINES_DEFAULT = 50
+
+/** Milliseconds between two looks at the counters that rates are made of. */
+export const RATE_INTERVAL = 1_000

@@ -1,30 +1,53 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { handoverVersion } from '../control/version.js'
 import { HandoverError, SyscallError } from '../errors.js'
 import { coloursFor } from './colours.js'
+import { completionCommand } from './commands/completion.js'
+import { drainCommand } from './commands/drain.js'
+import { listCommand } from './commands/list.js'
+import { logsCommand } from './commands/logs.js'
 import { proveCommand } from './commands/prove.js'
+import { reloadCommand } from './commands/reload.js'
 import { runCommand } from './commands/run.js'
+import { scaleCommand } from './commands/scale.js'
+import { statusCommand } from './commands/status.js'
+import { stopCommand } from './commands/stop.js'
+import { topCommand } from './commands/top.js'
 import { ExitCode } from './exit-codes.js'
 import { UsageError } from './options.js'
 
 const pc = coloursFor(process.stderr)
-const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 
 // `handover run --help | head` ends the pipe early: no reason for a stack trace.
 process.stdout.on('error', () => {})
 
 const program = new Command('handover')
   .description('Passes live connections and listening ports between processes.')
-  .version(version)
-  .showHelpAfterError(`Run \`handover run --help\` for options and examples.`)
+  .version(handoverVersion)
+  .showHelpAfterError(`Run \`handover --help\` for commands.`)
   .enablePositionalOptions() // what follows the script is the script's
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, `${pc.red('handover')} `)) })
 
-for (const command of [runCommand(), proveCommand()]) program.addCommand(command.copyInheritedSettings(program))
+const commands = [
+  runCommand,
+  reloadCommand,
+  scaleCommand,
+  drainCommand,
+  stopCommand,
+  statusCommand,
+  topCommand,
+  logsCommand,
+  listCommand,
+  completionCommand,
+  proveCommand,
+]
+for (const make of commands) {
+  const command = make().copyInheritedSettings(program)
+  command.showHelpAfterError(`Run \`handover ${command.name()} --help\` for options and examples.`)
+  program.addCommand(command)
+}
 
 try {
   await program.parseAsync()

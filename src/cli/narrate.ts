@@ -1,8 +1,10 @@
 import { printable } from '../arguments.js'
+import { tellingOf } from '../control/controllable.js'
 import type { SyscallError } from '../errors.js'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
-import { addressText, endText, type Printer } from './printer.js'
+import { addressText, type Printer } from './printer.js'
+import { endText, stepText } from './words.js'
 
 /** Milliseconds in which the same complaint is made once. */
 const QUIET = 5_000
@@ -42,6 +44,12 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
+  for (const name of ['reloading', 'switched', 'healthy', 'reloaded'] as const) {
+    tellingOf(supervisor).on(name, (event) => printer.info(name, stepText({ ...event, event: name }), event))
+  }
+  tellingOf(supervisor).on('rolledBack', (event) => {
+    printer.warn('rolledBack', stepText({ ...event, event: 'rolledBack' }), event)
+  })
   supervisor.on('exhausted', ({ error }) =>
     seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
   )

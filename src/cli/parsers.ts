@@ -18,3 +18,9 @@ export function workerCount(text: string): number {
   if (value >= 1 && value <= WORKERS_MAX) return value
   throw new InvalidArgumentError(`It takes a whole number from 1 to ${WORKERS_MAX}, or "max" for one per core.`)
 }
+
+/** Whole seconds within bounds, as milliseconds. */
+export function seconds(least: number, most: number): (text: string) => number {
+  const parse = whole(least, most)
+  return (text) => parse(text) * 1000
+}

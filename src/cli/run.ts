@@ -6,6 +6,8 @@ import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
 import { findHandshakes, findPolicy, findScript, UsageError } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
+import { currentFolder, type Steering, steer } from './steer.js'
+import { Stopping } from './stopping.js'
 
 /** `handover run` as it was typed. */
 export interface RunOptions {
@@ -20,13 +22,17 @@ export interface RunOptions {
   preload: boolean
   live: boolean
   json: boolean
+  name?: string
+  /** False: none. */
+  control?: string | false
 }
 
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
-  const cwd = process.cwd()
+  const cwd = currentFolder()
+  const path = findScript(script, cwd)
   const supervisor = supervisorOf(options.handshake, {
-    script: findScript(script, cwd),
+    script: path,
     args,
     policy: await findPolicy(options.policy, cwd),
     threads: options.threads,
@@ -42,16 +48,20 @@ export async function run(script: string, args: readonly string[], options: RunO
   })
   const { printer, end } = output(supervisor, options)
   narrate(supervisor, printer)
-  const stopped = untilStopped(supervisor, printer)
+  const stopping = new Stopping(supervisor, printer)
+  stopping.heedSignals()
   const hint = options.preload ? '' : ' (does the script call `serve`?)'
-  const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
+  let steering: Steering | null = null
   try {
+    steering = await steer(supervisor, stopping, printer, { ...options, script: path })
+    const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
-    return await stopped
+    return await stopping.done
   } catch (error) {
-    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
+    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
     return explain(error, printer)
   } finally {
+    await steering?.close()
     end()
   }
 }
@@ -83,42 +93,6 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
 
 /** Milliseconds without a worker that listens, after which something is said. */
 const PATIENCE = 5_000
-/** Milliseconds of a drain after which it is said what it waits for. */
-const WAIT_NOTICE = 1_500
-/** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
-const SAME_SIGNAL = 500
-
-/** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
-function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let since: number | null = null
-    let code: number = ExitCode.ok
-    const again = (signal: NodeJS.Signals): void => {
-      if (signal === 'SIGHUP' || performance.now() - (since as number) < SAME_SIGNAL) return
-      code = ExitCode.interrupted
-      void supervisor.kill()
-    }
-    const stop = (signal: NodeJS.Signals): void => {
-      if (since !== null) return again(signal)
-      since = performance.now()
-      printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
-      setTimeout(() => tellWhatIsOpen(supervisor, printer), WAIT_NOTICE).unref()
-      supervisor.stop().then(() => {
-        printer.info('stopped', 'stopped', { code })
-        resolve(code)
-      }, reject)
-    }
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  })
-}
-
-function tellWhatIsOpen(supervisor: Supervisor, printer: Printer): void {
-  for (const { worker, open } of supervisor.status().workers) {
-    if (open === 0) continue
-    printer.info('draining', `waiting for ${open} connections of worker ${worker}`, { worker, open })
-  }
-}
-
 /** One line: what went wrong, and what to do. */
 function explain(error: unknown, printer: Printer): number {
   if (error instanceof SyscallError) {
@@ -128,8 +102,10 @@ function explain(error: unknown, printer: Printer): number {
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
-    printer.error('failed', `${error.message}. ${error.hint}`, { code: error.code })
-    return ExitCode.failed
+    const { code, message, hint } = error
+    const refused = code === 'ERR_HANDOVER_CONTROL'
+    printer.error('failed', refused ? message : `${message}. ${hint}`, { code })
+    return refused ? ExitCode.system : ExitCode.failed
   }
   throw error
 }

@@ -12,6 +12,7 @@ Examples:
   $ handover run server.js --port 3000                 what follows the script is the script's
 
 Signals: SIGINT (Ctrl-C), SIGTERM and SIGHUP let workers finish and end with 0; a second ends at once with 130.
+SIGUSR2 reloads. handover reload, status, scale, stop and others reach it by its name.
 Exit codes: 0 stopped as asked, 1 workers fail, 100 bad usage, 111 the system refuses (a port is taken, say).`
 
 /** `handover run`: serves a script until it is told to stop. */
@@ -47,6 +48,9 @@ export function runCommand(): Command {
     .option('--no-preload', 'leave `listen` alone: the script calls serve() of this package')
     .option('--live', 'show a line per worker: open, total, connections per second', false)
     .option('--json', 'one JSON object a line', false)
+    .option('--name <name>', 'what other commands call it (default: after the script)')
+    .option('--control <path>', 'where its control socket is')
+    .option('--no-control', 'no control socket: other commands do not reach it')
     .passThroughOptions()
     .addHelpText('after', EXAMPLES)
     .action(async (script: string, args: string[], options: RunOptions) => {
