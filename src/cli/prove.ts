@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CommandDriver } from '../prove/command-driver.js'
 import { type Driver, DriverError, type ScriptOptions } from '../prove/driver.js'
 import { ForeignDriver, type ForeignOptions } from '../prove/foreign-driver.js'
 import { LibraryDriver } from '../prove/library-driver.js'
@@ -89,7 +90,8 @@ async function driverOf(
   const port = process.env.PORT ?? String(await freePort())
   const own = { script: script === undefined ? OWN_SCRIPT : findScript(script, process.cwd()), args, workers }
   if (command === undefined && preset === undefined) {
-    return new LibraryDriver({ ...own, mode, env: { ...process.env, PORT: port } } satisfies ScriptOptions)
+    const run: ScriptOptions = { ...own, mode, env: { ...process.env, PORT: port } }
+    return mode === undefined ? new CommandDriver(run, join(home, 'control.sock')) : new LibraryDriver(run)
   }
   const known = preset === undefined ? { command: command as string, reloadCommand: null } : presetOf(preset, own)
   const foreign: ForeignOptions = {

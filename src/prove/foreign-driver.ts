@@ -2,8 +2,9 @@ import { type ChildProcess, exec, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { hostAndPort } from './address.js'
 import { type Driver, DriverError, type WorkerView } from './driver.js'
-import { gone, leaves } from './processes.js'
+import { gone, leaves, signal } from './processes.js'
 import { Tail } from './tail.js'
 
 /** Milliseconds: until the command answers; for workers to be replaced by a reload; for the command to end. */
@@ -97,18 +98,9 @@ export class ForeignDriver implements Driver {
   }
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name)
-  } catch {
-    // it is gone
-  }
-}
-
 function listens(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url)
   return new Promise((resolve) => {
-    const socket = net.connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) })
+    const socket = net.connect(hostAndPort(url))
     const say = (is: boolean) => (): void => {
       socket.destroy()
       resolve(is)

@@ -1,5 +1,6 @@
 // A master of a few lines, as a program of one's own would have it: started by `LibraryDriver`.
 import { type SocketAddress, Supervisor, type SupervisorOptions } from '../index.js'
+import { originAt } from './address.js'
 import type { ScriptOptions, WorkerView } from './driver.js'
 import { answerCalls } from './helper.js'
 
@@ -13,7 +14,7 @@ answerCalls({
     await supervisor.start()
     const port = supervisor.status().ports.find((one): one is SocketAddress => typeof one !== 'string')
     if (port === undefined) throw new Error('the script listens on no TCP port')
-    return urlOf(port)
+    return originAt(port)
   },
   reload: async (): Promise<void> => {
     await supervisor?.reload()
@@ -26,9 +27,3 @@ answerCalls({
     await supervisor?.stop(1_000)
   },
 })
-
-/** An address for a client: one that stands for all is reached on this machine's own. */
-function urlOf({ address, port }: SocketAddress): string {
-  const host = address === '::' ? '[::1]' : address === '0.0.0.0' ? '127.0.0.1' : address
-  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
-}

@@ -61,3 +61,12 @@ export async function gone(pids: readonly number[], milliseconds: number): Promi
   }
   return true
 }
+
+/** Sends a signal to a process, or to a group by its negative number, that may be gone. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // it is gone
+  }
+}

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { hostAndPort } from './address.js'
 import { now } from './clock.js'
 import type { CrowdOptions } from './crowd.js'
 import { type Driver, DriverError, type WorkerView } from './driver.js'
@@ -63,12 +64,10 @@ export async function prove(
   try {
     const url = await driver.start()
     const { own, status } = await probe(url, options.path)
-    const { hostname, port } = new URL(url)
-    const where = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
     const { clients, rate, timeout, path } = options
     const began = now()
     tell(`${clients} clients ask ${url}${own ? '' : path}, ${rate} requests per second`)
-    await load.call('start', { ...where, clients, rate, timeout, path, own, status } satisfies CrowdOptions)
+    await load.call('start', { ...hostAndPort(url), clients, rate, timeout, path, own, status } satisfies CrowdOptions)
     const deeds = await doAll(driver, load, options, began, tell)
     const tally = await load.call<Tally>('stop')
     return reportOf(url, own, tally, deeds, now() - began)
