@@ -90,9 +90,9 @@ export class ForeignDriver implements Driver {
   #shell(command: string): Promise<string> {
     const env = { ...this.options.env, PID: String(this.#child?.pid ?? '') }
     return new Promise((resolve, reject) => {
-      exec(command, { env }, (error, stdout, stderr) => {
+      exec(command, { env }, (error, stdout) => {
         if (error === null) resolve(stdout)
-        else reject(new DriverError(`${command}: ${error.message}\n${stderr}`))
+        else reject(new DriverError(`${error.message.trim()}\n${this.output}`))
       })
     })
   }
