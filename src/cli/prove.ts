@@ -44,8 +44,12 @@ export async function proveServers(
 ): Promise<number> {
   const { reloads, kills, upgrades, clients, timeout, json } = options
   const home = mkdtempSync(join(tmpdir(), 'handover-prove-'))
-  const driver = await driverOf(script, args, options, home)
-  const stop = stopOnSignal(driver)
+  const tidy = (): void => rmSync(home, { recursive: true, force: true })
+  const driver = await driverOf(script, args, options, home).catch((error: unknown) => {
+    tidy()
+    throw error
+  })
+  const watch = endOnSignal(() => driver.stop().finally(tidy))
   const rate = options.rate ?? Math.min(RATE_MAX, clients * RATE_OF_ONE)
   const duration = options.seconds * 1000
   const path = pathOf(options)
@@ -56,12 +60,13 @@ export async function proveServers(
     process.stdout.write(`${json ? JSON.stringify(report) : tableOf(report)}\n`)
     return exitCode(report)
   } catch (error) {
+    if (watch.interrupted !== null) return await watch.interrupted
     if (!(error instanceof DriverError)) throw error
     process.stderr.write(`handover ${error.message}\n`)
     return ExitCode.system
   } finally {
-    stop()
-    rmSync(home, { recursive: true, force: true })
+    watch.off()
+    tidy()
   }
 }
 
@@ -129,11 +134,15 @@ function freePort(): Promise<number> {
   })
 }
 
-/** Ctrl-C leaves nothing behind. @returns what ends it */
-function stopOnSignal(driver: Driver): () => void {
-  const stop = (): void => {
-    void driver.stop().finally(() => process.exit(ExitCode.interrupted))
+/** Ctrl-C leaves nothing behind. `interrupted` is then a promise that stays open, as the process ends by itself. */
+function endOnSignal(end: () => Promise<void>): { interrupted: Promise<never> | null; off(): void } {
+  const watch = {
+    interrupted: null as Promise<never> | null,
+    off: (): void => void process.off('SIGINT', stop).off('SIGTERM', stop),
   }
-  process.once('SIGINT', stop).once('SIGTERM', stop)
-  return () => process.off('SIGINT', stop).off('SIGTERM', stop)
+  const stop = (): void => {
+    watch.interrupted ??= end().then(() => process.exit(ExitCode.interrupted))
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  return watch
 }
