@@ -95,11 +95,12 @@ async function doAll(
     await load.call('phase', phase)
     const start = now()
     const killed = what === 'kill' ? await kill(driver) : await renew(driver, what)
+    const took = Math.round(now() - start)
     await delay(AFTERMATH)
+    // When this has come back, the process that asks has seen what happened until now, however busy it is.
+    const { settled, lost } = await load.call<{ settled: number; lost: number }>('progress')
     deeds.push({ what, phase, began: start, ended: now(), killed })
     await load.call('phase', 'steady')
-    const { settled, lost } = await load.call<{ settled: number; lost: number }>('progress')
-    const took = Math.round(now() - start - AFTERMATH)
     tell(
       `${index + 1}/${plan.length} ${what} in ${took} ms; ${settled} requests, ${lost} not answered as they should be`,
     )
