@@ -1,7 +1,7 @@
 /** Commands that speak to a supervisor which runs already. */
 import { Command } from 'commander'
 import { ControlClient, ControlFailure } from '../control/client.js'
-import { controlFolders, socketIn, socketsIn } from '../control/folder.js'
+import { controlFolders, socketsIn } from '../control/folder.js'
 import { checkName } from '../control/names.js'
 import { HandoverError } from '../errors.js'
 import { coloursFor } from './colours.js'
@@ -61,11 +61,12 @@ async function named(text: string): Promise<ControlClient> {
   try {
     name = checkName(text)
   } catch (error) {
-    throw new UsageError(`--name: ${(error as Error).message}`)
+    throw new UsageError((error as Error).message.replace(/^name: /, '--name: '))
   }
-  for (const folder of controlFolders()) {
+  for (const found of socketsIn(controlFolders())) {
+    if (found.name !== name) continue
     try {
-      return await ControlClient.connect(socketIn(folder, name))
+      return await ControlClient.connect(found.path)
     } catch (error) {
       if ((error as HandoverError).code !== 'ERR_HANDOVER_NOT_RUNNING') throw error
     }

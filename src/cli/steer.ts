@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path'
 import { openFolder, socketIn } from '../control/folder.js'
 import { LineRing } from '../control/line-ring.js'
 import { checkName, nameOfScript } from '../control/names.js'
+import type { MakeReload } from '../control/reloads.js'
 import { ControlServer } from '../control/server.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
@@ -18,6 +19,10 @@ interface Wanted {
   script: string
   name?: string
   control?: string | false
+  /** Makes reloads. Default: the supervisor's own. */
+  reload?: MakeReload
+  /** The environment workers start with. Default: this process's. */
+  env?: NodeJS.ProcessEnv
 }
 
 /**
@@ -30,11 +35,13 @@ export async function steer(
   printer: Printer,
   wanted: Wanted,
 ): Promise<Steering> {
+  const { reload: make = (options) => supervisor.reload(options) } = wanted
   const failed = (error: Error): void =>
     printer.warn('reload-failed', `the reload failed: ${error.message}`, { message: error.message })
-  const server = wanted.control === false ? null : await open(supervisor, stopping, printer, wanted, failed)
+  const server =
+    wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
   const reload = (): void => {
-    const asked = server === null ? supervisor.reload().catch(failed) : server.reload()
+    const asked = server === null ? make({}).catch(failed) : server.reload()
     asked.catch(() => {}) // the server has told
   }
   process.on('SIGUSR2', reload)
@@ -50,7 +57,7 @@ async function open(
   supervisor: Supervisor,
   stopping: Stopping,
   printer: Printer,
-  { script, name: asked, control }: Wanted,
+  { script, name: asked, control, reload, env }: Wanted,
   onReloadFailed: (error: Error) => void,
 ): Promise<ControlServer> {
   const ring = new LineRing()
@@ -63,6 +70,8 @@ async function open(
       supervisor,
       script,
       ring,
+      ...(reload === undefined ? {} : { reload }),
+      ...(env === undefined ? {} : { env }),
       stop: (order) => stopping.order(order),
       onRefused: (reason) => printer.warn('refused-client', `control socket: ${reason}`, { reason }),
       onReloadFailed,

@@ -70,8 +70,9 @@ export class ControlClient {
     throw new HandoverError('ERR_HANDOVER_CONTROL', `what listens at ${path} is no supervisor`)
   }
 
+  /** The supervisor's, as it is seen from here; 0: it cannot be. */
   get pid(): number {
-    return this.welcome.pid
+    return this.#channel.peer?.pid ?? 0
   }
 
   /**

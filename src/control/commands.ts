@@ -121,7 +121,7 @@ async function reload(parts: CommandParts, order: ReloadOrder, progress: Progres
 /** Tells of workers that come and go meanwhile. */
 async function telling(supervisor: Controllable, progress: Progress, act: () => unknown): Promise<unknown> {
   const events = tellingOf(supervisor)
-  const heard = (['ready', 'ended', 'cut'] as const).map((name) => {
+  const heard = (['ready', 'replaced', 'ended', 'cut'] as const).map((name) => {
     return [name, (event: object) => progress(name, event)] as const
   })
   for (const [name, listener] of heard) events.on(name, listener)

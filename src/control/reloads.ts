@@ -4,9 +4,14 @@ import { type Controllable, type StepListener, tellingOf } from './controllable.
 /** Tells a client how far it is. */
 export type Progress = (event: string, fields?: object) => void
 
+/** Makes a reload, as `reload` of a supervisor does. */
+export type MakeReload = (options: ReloadOptions) => Promise<{ generation: number }>
+
 interface Reload {
   /** Null: its turn has not come. */
   generation: number | null
+  /** A later one takes its place: it will have no turn. */
+  superseded: boolean
   previous: number | null
   readonly progress: Progress
 }
@@ -19,13 +24,18 @@ const STEPS = ['ready', 'ended', 'switched', 'healthy', 'rolledBack', 'reloaded'
  */
 export class Reloads {
   readonly #supervisor: Controllable
+  readonly #make: MakeReload
   readonly #failed: (error: Error) => void
   readonly #running: Reload[] = []
   readonly #ends: (() => void)[] = []
 
-  /** @param failed  hears of each that failed, besides whoever asked */
-  constructor(supervisor: Controllable, failed: (error: Error) => void) {
+  /**
+   * @param make  makes them; its steps are told by the supervisor
+   * @param failed  hears of each that failed, besides whoever asked
+   */
+  constructor(supervisor: Controllable, make: MakeReload, failed: (error: Error) => void) {
     this.#supervisor = supervisor
+    this.#make = make
     this.#failed = failed
     this.#listen('reloading', ({ generation }) => this.#began(generation as number))
     for (const step of STEPS) this.#listen(step, (event) => this.#step(step, event))
@@ -33,14 +43,15 @@ export class Reloads {
 
   /** Settles when the workers before are gone. @throws what `reload` of the supervisor throws */
   async reload(options: ReloadOptions, progress: Progress): Promise<{ generation: number }> {
-    const before = this.#running.filter(({ generation }) => generation === null).length
-    const behind =
-      before > 0 || this.#running.some(({ generation, previous }) => generation !== null && previous === null)
-    const mine: Reload = { generation: null, previous: null, progress }
+    const waits = this.#running.some(({ previous }) => previous === null)
+    const mine: Reload = { generation: null, superseded: false, previous: null, progress }
+    if ((options as { supersede?: boolean }).supersede === true) {
+      for (const before of this.#running) before.superseded = true
+    }
     this.#running.push(mine)
-    if (behind) progress('queued', { before: before + 1 })
+    if (waits) progress('queued')
     try {
-      return await this.#supervisor.reload(options)
+      return await this.#make(options)
     } catch (error) {
       this.#failed(error as Error)
       throw error
@@ -60,7 +71,7 @@ export class Reloads {
   }
 
   #began(generation: number): void {
-    const next = this.#running.find((reload) => reload.generation === null)
+    const next = this.#running.find((reload) => reload.generation === null && !reload.superseded)
     if (next === undefined) return // the program itself asked for it
     next.generation = generation
     next.progress('reloading', { generation })

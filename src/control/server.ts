@@ -11,7 +11,7 @@ import type { Controllable } from './controllable.js'
 import { LineRing } from './line-ring.js'
 import { checkName } from './names.js'
 import { Rates } from './rates.js'
-import { Reloads } from './reloads.js'
+import { type MakeReload, Reloads } from './reloads.js'
 import { Session } from './session.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
@@ -29,6 +29,8 @@ export interface ControlOptions {
   script?: string
   /** The environment workers start with. Default: this process's. */
   env?: NodeJS.ProcessEnv
+  /** Makes reloads. Default: its `reload`. */
+  reload?: MakeReload
   /** Ends the supervisor. Default: its `stop`, or `kill`. */
   stop?: (order: StopOrder) => Promise<void>
   /** More commands, by name; they may stand for those there are. */
@@ -55,7 +57,8 @@ export class ControlServer {
     this.name = name
     this.path = listener.address
     this.#listener = listener
-    this.#reloads = new Reloads(supervisor, options.onReloadFailed ?? (() => {}))
+    const make = options.reload ?? ((how: ReloadOptions) => supervisor.reload(how))
+    this.#reloads = new Reloads(supervisor, make, options.onReloadFailed ?? (() => {}))
     this.#rates = new Rates(() => supervisor.status().workers)
     const since = Date.now()
     const stop = options.stop ?? (({ now, milliseconds }) => (now ? supervisor.kill() : supervisor.stop(milliseconds)))
@@ -86,10 +89,7 @@ export class ControlServer {
     const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
       kinds.length === 0 || 'a control socket takes words only'
     try {
-      return new ControlServer(
-        await listen(`unix:${resolve(options.path)}`, { mode: 0o600, admit: { uids }, willing }),
-        options,
-      )
+      return new ControlServer(await listen(`unix:${path}`, { mode: 0o600, admit: { uids }, willing }), options)
     } catch (error) {
       if (error instanceof SyscallError) throw await whyNot(error, options)
       throw error

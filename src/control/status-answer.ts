@@ -14,8 +14,11 @@ export interface GenerationStatus {
   workers?: unknown
 }
 
+/** What not every supervisor knows of a worker. */
+type Pulse = 'lag' | 'memory' | 'cpu' | 'since' | 'hung'
+
 /** A worker as a control socket tells of it; what a supervisor does not know is left out. */
-export interface ControlWorker extends WorkerStatus {
+export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
   /** Connections it was given a second, lately. */
   perSecond: number
   /** Milliseconds its event loop is late. */
@@ -29,7 +32,7 @@ export interface ControlWorker extends WorkerStatus {
 }
 
 /** The answer to `status`. */
-export interface ControlStatus extends Omit<SupervisorStatus, 'workers'> {
+export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'generations'> {
   name: string
   pid: number
   /** The release of handover. */

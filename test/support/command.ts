@@ -32,10 +32,12 @@ export function controlFolder(t: TestContext): string {
 export function handover(
   t: TestContext,
   args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  /** `control`: the folder of control sockets; empty: as a user has it */
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; control?: string } = {},
 ): Command {
-  const env = { HANDOVER_CONTROL_DIR: controlFolder(t), ...process.env, ...options.env }
-  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], { ...options, env })
+  const { control = controlFolder(t), env: given = process.env, ...rest } = options
+  const env = { ...given, HANDOVER_CONTROL_DIR: control }
+  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], { ...rest, env })
 }
 
 export interface CommandOptions {

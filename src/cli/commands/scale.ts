@@ -1,15 +1,13 @@
 import type { Command } from 'commander'
 import { WORKERS_MAX } from '../../limits.js'
-import { whole, workerCount } from '../parsers.js'
+import { workerCount } from '../parsers.js'
 import { perform, type RemoteOptions, remoteCommand } from '../remote.js'
 import { withSteps } from '../steps.js'
 
 /** `handover scale`: more workers, or less. */
 export function scaleCommand(): Command {
   return remoteCommand('scale', 'Change how many workers there are; those that go finish what they have.')
-    .argument('<n>', `how many, to ${WORKERS_MAX}, or "max" for one per core`, (text: string) =>
-      text === 'max' ? workerCount(text) : whole(0, WORKERS_MAX)(text),
-    )
+    .argument('<n>', `how many, 1 to ${WORKERS_MAX}, or "max" for one per core`, workerCount)
     .option('--group <name>', 'of this group')
     .action(async (workers: number, options: RemoteOptions & { group?: string }) => {
       const { group } = options

@@ -11,6 +11,8 @@ interface Options extends RemoteOptions {
 
 /** Milliseconds between looks whether a process is gone that has closed its socket. */
 const LOOK = 20
+/** No more looks than five seconds of them. */
+const LOOKS = 250
 
 /** `handover stop`: ends a supervisor and its workers, and waits for that. */
 export function stopCommand(): Command {
@@ -24,13 +26,15 @@ export function stopCommand(): Command {
         const said = (): string => `${client.welcome.name} has stopped`
         await withSteps(client, options, { command: 'stop', order, said })
         await client.ended
-        while (isThere(client.pid)) await delay(LOOK)
+        // One that nobody looks after stays a zombie: that is an end, too.
+        for (let looks = LOOKS; looks > 0 && isThere(client.pid); looks--) await delay(LOOK)
         return 0
       })
     })
 }
 
 function isThere(pid: number): boolean {
+  if (pid === 0) return false
   try {
     return process.kill(pid, 0)
   } catch (error) {
