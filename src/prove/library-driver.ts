@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Driver, DriverError, type ScriptOptions, type WorkerView } from './driver.js'
 import { Helper } from './helper.js'
 
 /** `Supervisor` in a process of its own, without the command around it. */
 export class LibraryDriver implements Driver {
-  readonly #master = new Helper('library-master.js')
+  #master = new Helper('library-master.js')
 
   constructor(private readonly options: ScriptOptions) {}
 
@@ -19,6 +22,26 @@ export class LibraryDriver implements Driver {
 
   workers(): Promise<WorkerView[]> {
     return this.#master.call('workers')
+  }
+
+  /** Another process takes over, as a new release would. */
+  async upgrade(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'handover-prove-'))
+    const path = join(folder, 'successor.sock')
+    const before = this.#master
+    const after = new Helper('library-master.js')
+    try {
+      await before.call('offer', path)
+      await after.call('takeOver', { ...this.options, path })
+      await before.call('leave')
+      this.#master = after
+      await before.end()
+    } catch (error) {
+      if (this.#master !== after) await after.end()
+      throw new DriverError(`it is not replaced: ${(error as Error).message}`)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   }
 
   async stop(): Promise<void> {
