@@ -7,7 +7,7 @@ import type { ControlStatus } from '../control/status-answer.js'
 import type { SocketAddress } from '../transport/address.js'
 import { originAt } from './address.js'
 import { type Driver, DriverError, type ScriptOptions, type WorkerView } from './driver.js'
-import { gone, signal } from './processes.js'
+import { endsWithUs, gone, signal } from './processes.js'
 import { Tail } from './tail.js'
 
 /** Milliseconds for all workers to listen; between looks whether they do; for everything to end. */
@@ -22,6 +22,7 @@ export class CommandDriver implements Driver {
   readonly #tail = new Tail()
   readonly #control: readonly string[]
   #child: ChildProcess | null = null
+  #unguard = (): void => {}
   /** The supervisor, which an upgrade replaces. */
   #pid = 0
 
@@ -41,6 +42,7 @@ export class CommandDriver implements Driver {
     this.#child = child
     this.#tail.follow(child)
     await once(child, 'spawn')
+    this.#unguard = endsWithUs(child.pid ?? 0)
     const deadline = performance.now() + START_TIME
     for (;;) {
       const status = await this.#status().catch(() => null)
@@ -59,6 +61,9 @@ export class CommandDriver implements Driver {
 
   async upgrade(): Promise<void> {
     await this.#ask('upgrade')
+    await this.#status() // which process it is now
+    this.#unguard()
+    this.#unguard = endsWithUs(this.#pid)
   }
 
   async workers(): Promise<WorkerView[]> {
@@ -68,6 +73,7 @@ export class CommandDriver implements Driver {
   async stop(): Promise<void> {
     const child = this.#child
     if (child === null) return
+    this.#unguard()
     const workers = await this.workers().catch(() => [])
     await this.#ask('stop', '--timeout', '1').catch(() => {})
     const all = [child.pid ?? 0, this.#pid, ...workers.map(({ pid }) => pid)].filter((pid) => pid > 0)

@@ -4,7 +4,7 @@ import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hostAndPort } from './address.js'
 import { type Driver, DriverError, type WorkerView } from './driver.js'
-import { gone, leaves, signal } from './processes.js'
+import { endsWithUs, gone, leaves, signal } from './processes.js'
 import { Tail } from './tail.js'
 
 /** Milliseconds: until the command answers; for workers to be replaced by a reload; for the command to end. */
@@ -29,6 +29,7 @@ export interface ForeignOptions {
 export class ForeignDriver implements Driver {
   readonly #tail = new Tail()
   #child: ChildProcess | null = null
+  #unguard = (): void => {}
 
   constructor(private readonly options: ForeignOptions) {}
 
@@ -43,6 +44,7 @@ export class ForeignDriver implements Driver {
     this.#child = child
     this.#tail.follow(child)
     await once(child, 'spawn')
+    this.#unguard = endsWithUs(child.pid ?? 0)
     const deadline = performance.now() + START_TIME
     while (!(await listens(url))) {
       if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
@@ -76,6 +78,7 @@ export class ForeignDriver implements Driver {
   async stop(): Promise<void> {
     const child = this.#child
     if (child?.pid === undefined) return
+    this.#unguard()
     const all = [child.pid, ...leaves(child.pid)]
     signal(-child.pid, 'SIGTERM')
     if (!(await gone(all, STOP_TIME))) for (const pid of all) signal(pid, 'SIGKILL')

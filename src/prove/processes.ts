@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -68,5 +69,19 @@ export function signal(pid: number, name: NodeJS.Signals): void {
     process.kill(pid, name)
   } catch {
     // it is gone
+  }
+}
+
+/**
+ * Sees to it that a process is told to end when this one is gone, however that came about: a shell that waits for the end of
+ * its input. @returns what ends that
+ */
+export function endsWithUs(pid: number): () => void {
+  const words = ['-c', 'read nothing; kill -TERM "$1"', 'sh', String(pid)]
+  const shell = spawn('/bin/sh', words, { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  shell.on('error', () => {})
+  return () => {
+    shell.kill('SIGKILL')
+    shell.stdin.destroy()
   }
 }

@@ -50,6 +50,15 @@ test('a signal ends the proof, with all that it started and wrote', async (t) =>
   assert.deepEqual(readdirSync(folder), [])
 })
 
+test('a proof that is killed leaves no server behind', async (t) => {
+  const run = handover(t, ['prove', ...LOAD, '--seconds', '600'], { env: { ...process.env, TMPDIR: scratch(t) } })
+  await run.line(/clients ask/)
+  const started = leaves(run.child.pid ?? 0)
+  run.child.kill('SIGKILL')
+  await run.exited
+  await until('nothing that it started runs', () => !started.some(isAlive))
+})
+
 const refused: [rule: string, args: string[], code: number, message: RegExp][] = [
   ['a command and a script', ['--command', 'x', OWN_SCRIPT], 100, /--command says what runs: leave out the script/],
   [
