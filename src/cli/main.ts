@@ -8,6 +8,7 @@ import { completionCommand } from './commands/completion.js'
 import { drainCommand } from './commands/drain.js'
 import { listCommand } from './commands/list.js'
 import { logsCommand } from './commands/logs.js'
+import { proveCommand } from './commands/prove.js'
 import { reloadCommand } from './commands/reload.js'
 import { runCommand } from './commands/run.js'
 import { scaleCommand } from './commands/scale.js'
@@ -42,6 +43,7 @@ const commands = [
   logsCommand,
   listCommand,
   completionCommand,
+  proveCommand,
 ]
 for (const make of commands) {
   const command = make().copyInheritedSettings(program)
