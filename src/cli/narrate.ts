@@ -3,6 +3,7 @@ import { tellingOf } from '../control/controllable.js'
 import type { SyscallError } from '../errors.js'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { narrateWork } from './narrate-work.js'
 import { addressText, type Printer } from './printer.js'
 import { endText, stepText } from './words.js'
 
@@ -12,6 +13,7 @@ const QUIET = 5_000
 /** Puts a supervisor's events into words. */
 export function narrate(supervisor: Supervisor, printer: Printer): void {
   const seldom = throttled(printer)
+  narrateWork(supervisor, printer)
   /** Why each worker was last refused a port: a program that does not handle it ends without a word of its own. */
   const refusals = new Map<number, string>()
   supervisor.on('listening', ({ address }) =>
@@ -44,12 +46,12 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
-  for (const name of ['reloading', 'switched', 'healthy', 'reloaded', 'replaced'] as const) {
+  for (const name of ['reloading', 'switched', 'healthy', 'reloaded'] as const) {
     tellingOf(supervisor).on(name, (event) => printer.info(name, stepText({ ...event, event: name }), event))
   }
-  for (const name of ['rolledBack', 'hung', 'overLimit', 'notReplaced', 'crashLoop'] as const) {
-    tellingOf(supervisor).on(name, (event) => printer.warn(name, stepText({ ...event, event: name }), event))
-  }
+  tellingOf(supervisor).on('rolledBack', (event) => {
+    printer.warn('rolledBack', stepText({ ...event, event: 'rolledBack' }), event)
+  })
   supervisor.on('exhausted', ({ error }) =>
     seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
   )

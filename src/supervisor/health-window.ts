@@ -4,7 +4,7 @@ import type { Generation } from './generation.js'
 import type { SettledReadiness } from './generation-options.js'
 import { endOf, questionsFor } from './preparation.js'
 import type { Questions } from './readiness.js'
-import type { Slot } from './slot.js'
+import type { Slot, WorkerStatus } from './slot.js'
 import { Failure, type Stage, type Watch } from './stage.js'
 import type { WorkerEnd } from './worker.js'
 
@@ -70,7 +70,7 @@ export class HealthWindow implements Watch {
   }
 
   #lookForHanging(): void {
-    const hanging = this.#newcomers.slots.find((slot) => slot.status()?.stalled)
+    const hanging = this.#newcomers.slots.find((slot) => hangs(slot.status()))
     if (hanging !== undefined) this.#failed(`worker ${hanging.number} hangs`, [hanging])
   }
 
@@ -96,4 +96,9 @@ export class HealthWindow implements Watch {
     this.#questions.stop()
     return true
   }
+}
+
+/** It owes claims and makes none, or its heart, where that is listened to, does not beat. */
+function hangs(status: (WorkerStatus & { hung?: boolean }) | null): boolean {
+  return status !== null && (status.stalled || status.hung === true)
 }

@@ -87,5 +87,6 @@ test('the command says so, and ends with 1', async (t) => {
   const port = Number(await run.line(/listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/))
   for (let i = 0; i < 5; i++) await assert.rejects(get({ port }, '/crash'))
   assert.equal(await run.ended, 1)
+  assert.match(run.stderr(), /worker 1 died 5 times within 30 s: its place is given up until a reload/)
   assert.match(run.stderr(), /every worker died 5 times within 30 s/)
 })

@@ -15,7 +15,6 @@ const { HANDOVER_GENERATION, HANDOVER_WORKER, WORD = '', READY_AFTER = '0', PORT
 let asked = 0
 const server = createServer((request, response) => {
   if (request.url === '/crash') process.exit(7)
-  if (request.url === '/stuck') for (;;);
   if (request.url === '/hang') return response.write('part')
   if (request.url === '/ready') {
     asked += 1
@@ -99,11 +98,11 @@ export function steps({ supervisor }: Supervised): string[] {
 }
 
 /** A request that is under way until its client goes. */
-export async function hanging(t: TestContext, port: number, path = '/hang'): Promise<() => void> {
+export async function hanging(t: TestContext, port: number): Promise<() => void> {
   const socket = await connect({ port })
   t.after(() => socket.destroy())
-  socket.on('error', () => {}).write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
-  if (path === '/hang') await once(socket, 'data')
+  socket.on('error', () => {}).write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(socket, 'data')
   return () => void socket.destroy()
 }
 
