@@ -46,12 +46,12 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
-  for (const name of ['reloading', 'switched', 'healthy', 'reloaded', 'replaced'] as const) {
+  for (const name of ['reloading', 'switched', 'healthy', 'reloaded'] as const) {
     tellingOf(supervisor).on(name, (event) => printer.info(name, stepText({ ...event, event: name }), event))
   }
-  for (const name of ['rolledBack', 'hung', 'overLimit', 'notReplaced', 'crashLoop'] as const) {
-    tellingOf(supervisor).on(name, (event) => printer.warn(name, stepText({ ...event, event: name }), event))
-  }
+  tellingOf(supervisor).on('rolledBack', (event) => {
+    printer.warn('rolledBack', stepText({ ...event, event: 'rolledBack' }), event)
+  })
   supervisor.on('exhausted', ({ error }) =>
     seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
   )

@@ -24,26 +24,11 @@ export function stepText(step: Step): string {
       return `worker ${worker} of generation ${generation} ended (${endText(step.end as WorkerEnd)})`
     case 'replaced':
       return `worker ${worker} is process ${pid} from now on; ${previous} finishes its connections`
-    case 'hung':
-      return `worker ${worker} gives no sign of life for ${step.silent} ms: another is started in its place`
-    case 'overLimit':
-      return `worker ${worker} is over its limit (${overText(step)}): another is started in its place`
-    case 'notReplaced':
-      return `worker ${worker} was to be replaced, and its successor is not ready: ${printable(messageOf(step.error))}`
-    case 'crashLoop':
-      return `worker ${worker} died ${step.deaths} times within ${step.within} ms: it is given up until a reload`
     case 'cut':
       return `drain timeout: ${step.connections} connections of worker ${worker} are cut`
     default:
       return printable(JSON.stringify(step)) // of a newer release
   }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-function overText({ what, value, limit }: Step): string {
-  const text = (number: unknown): string => (what === 'memory' ? bytesText(Number(number)) : `${number} ms`)
-  return `${what} ${text(value)} of ${text(limit)}`
 }
 
 export function endText(end: WorkerEnd): string {
