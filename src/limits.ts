@@ -234,7 +234,9 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
 
-/** The control socket: bytes of a supervisor's name, so that its path fits; and entries of a folder that are looked at. */
+// The control socket
+
+/** Bytes of a supervisor's name, so that its path fits; and entries of a folder that are looked at. */
 export const CONTROL_NAME_MAX = 64
 export const CONTROL_ENTRIES_MAX = 256
 
@@ -277,8 +279,74 @@ export const LOG_CLOSE_TIME = 2_000
 /** Milliseconds without a change of a file, after which workers are reloaded (`--watch`). */
 export const WATCH_DELAY = 100
 
+/** Milliseconds after a switch in which the command has the old workers stand by: mistakes of a release mostly show at once. */
+export const HEALTH_WINDOW_DEFAULT = 2_000
+
 /** Descriptors a worker or the master has beside its connections: its program, channels, files, a batch on its way. */
 export const DESCRIPTORS_OF_PROCESS = 320
 
 /** Descriptors without which a service whose connections are not limited is warned. 1,024 is what many systems start with. */
 export const DESCRIPTORS_USUAL = 4_096
+
+// Generations
+
+/** Milliseconds between two questions whether a new worker is ready, or still healthy, unless asked otherwise. */
+export const READINESS_INTERVAL = 250
+
+/** Milliseconds that one such question may take, unless asked otherwise. */
+export const READINESS_TIMEOUT = 5_000
+
+/** Milliseconds between looks whether new workers hang while their health is watched. */
+export const HANG_INTERVAL = 250
+
+/** The last lines of a worker's output that are kept for whoever hears that it failed, and characters of each. */
+export const LAST_LINES_MAX = 20
+export const LAST_LINE_LENGTH = 1_000
+
+// Workers: what is known of them, and what is done about it
+
+/** Milliseconds between two beats of a worker, unless asked otherwise, and at most. */
+export const HEARTBEAT_DEFAULT = 1_000
+export const HEARTBEAT_MAX = 60_000
+
+/** Milliseconds between samples of a worker's event loop: each is a timer of libuv's and nothing of JavaScript's. */
+export const LAG_RESOLUTION = 20
+
+/** Milliseconds without a beat after which a worker is hung, unless asked otherwise. */
+export const HUNG_DEFAULT = 10_000
+
+/** Beats that must have been missed, at least: fewer are the scheduler's doing. */
+export const MISSED_BEATS_MIN = 3
+
+/** Milliseconds a hung worker has to go on by itself once another has taken its place; then SIGKILL. */
+export const HUNG_GRACE = 1_000
+
+/** Milliseconds that a successor has until it listens. */
+export const SUCCESSOR_READY = 60_000
+
+/** Beats in a row that must tell of too much lag: one may be a large request. */
+export const LAG_BEATS = 3
+
+/**
+ * Milliseconds between two workers that are replaced for a limit: the first wait, doubled up to the last where a worker
+ * is over it again before it has lived so long. A leak in all of them does not take all down together.
+ */
+export const LIMIT_REST_FIRST = 5_000
+export const LIMIT_REST_LAST = 300_000
+export const LIMIT_LIFE_MIN = 60_000
+
+/** Deaths at one place within so many milliseconds, after which it is given up, unless asked otherwise. */
+export const CRASH_LOOP_DEATHS = 5
+export const CRASH_LOOP_WITHIN = 30_000
+
+/** Processors that an affinity can name; the kernel's own bound is 8192 on common systems. */
+export const PROCESSORS_MAX = 8192
+
+/** Messages for a program that does not listen to them yet; older ones are dropped. */
+export const EARLY_MESSAGES_MAX = 256
+
+/** Bytes of a channel's queue that programs' messages leave free: a drain must always get through. */
+export const MESSAGES_LEAVE_FREE = OUTBOX_BYTES_MAX / 4
+
+/** Bytes of a program's message as JSON: a frame's, less the words around it. */
+export const MESSAGE_BYTES_MAX = FRAME_PAYLOAD_MAX - 256

@@ -116,12 +116,12 @@ export class Link {
   }
 
   /**
-   * Sends a JSON message.
+   * Sends a JSON message, which leaves `spare` bytes of the queue free for those that matter more.
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError} it is too long
    */
-  send(message: unknown): void {
+  send(message: unknown, spare = 0): void {
     if (this.#closed) throw linkClosed()
-    this.#outbox.message(message)
+    this.#outbox.message(message, spare)
     this.flush()
   }
 

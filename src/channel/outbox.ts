@@ -96,14 +96,15 @@ export class Outbox {
 
   /**
    * Queues a message.
+   * @param spare  bytes that must be free behind it, for messages that matter more
    * @throws {RangeError} over a limit; {HandoverError} ERR_HANDOVER_OUTBOX_FULL. Nothing is queued then.
    */
-  message(message: unknown): void {
+  message(message: unknown, spare = 0): void {
     const payload = Buffer.from(JSON.stringify(message))
     if (payload.length > FRAME_PAYLOAD_MAX) {
       throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX}`)
     }
-    this.append(encodeFrame(FrameType.message, payload))
+    this.append(encodeFrame(FrameType.message, payload), spare)
   }
 
   /**
@@ -201,8 +202,8 @@ export class Outbox {
    * Queues a whole frame without descriptors.
    * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL: the peer does not read; nothing is queued then
    */
-  append(frame: Buffer): void {
-    if (this.#queuedBytes + frame.length > OUTBOX_BYTES_MAX) throw outboxFull(this.#queuedBytes)
+  append(frame: Buffer, spare = 0): void {
+    if (this.#queuedBytes + frame.length + spare > OUTBOX_BYTES_MAX) throw outboxFull(this.#queuedBytes)
     const item = this.#reserve(frame.length)
     frame.copy(item.buffer, item.end)
     item.end += frame.length

@@ -27,6 +27,8 @@ export class Stopping {
       this.#resolve = resolve
       this.#reject = reject
     })
+    this.done.catch(() => {}) // whoever waits for it later hears of it
+    supervisor.once('failed', ({ error }) => this.#reject(error))
   }
 
   /** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
@@ -46,7 +48,7 @@ export class Stopping {
   async order({ now = false, milliseconds }: StopOrder): Promise<void> {
     if (this.#since === null) this.#stop('asked by another command', {}, now ? 0 : milliseconds)
     if (now) void this.#supervisor.kill()
-    await this.done
+    await this.done.catch(() => {}) // that too is an end
   }
 
   #stop(why: string, fields: object, milliseconds?: number): void {

@@ -85,7 +85,9 @@ export class ControlClient {
       this.#waiting.set(id, { step, resolve: resolve as (result: unknown) => void, reject })
     })
     answer.catch(() => {}) // it is told below, or by what failed before
-    await this.#channel.send({ type: 'request', id, command, options })
+    await this.#channel.send({ type: 'request', id, command, options }).catch((error: Error) => {
+      throw goneFirst(error)
+    })
     return answer
   }
 
@@ -99,7 +101,7 @@ export class ControlClient {
     } catch {
       // whoever waits hears of it below
     }
-    const gone = new HandoverError('ERR_HANDOVER_PEER_GONE', 'the supervisor ended before it answered')
+    const gone = goneFirst()
     for (const { reject } of this.#waiting.values()) reject(gone)
     this.#waiting.clear()
   }
@@ -113,6 +115,10 @@ export class ControlClient {
     if (answer.type === 'done') waiting.resolve(answer.result)
     else waiting.reject(new ControlFailure(answer as Failed))
   }
+}
+
+function goneFirst(cause?: Error): HandoverError {
+  return new HandoverError('ERR_HANDOVER_PEER_GONE', 'the supervisor ended before it answered', { cause })
 }
 
 async function reached(path: string, timeout: number): Promise<Channel> {

@@ -53,12 +53,14 @@ interface ReloadOrder extends ReloadOptions {
   wait?: boolean
 }
 
-const { isWhole, isFlag, isText, areTexts, areVariables } = kinds
+const { isWhole, isFlag, isText, isObject, areTexts, areVariables } = kinds
 const RELOAD = {
   workers: isWhole,
   rolling: isFlag,
   supersede: isFlag,
   healthWindow: isWhole,
+  readiness: isObject,
+  groups: isObject,
   script: isText,
   args: areTexts,
   execArgv: areTexts,

@@ -17,6 +17,12 @@ const isText: Check = (name, value) => {
   throw new TypeError(`${name}: a text, not ${shown(value)}`)
 }
 
+/** What is in it the supervisor checks, by name. */
+const isObject: Check = (name, value) => {
+  if (fieldsOf(value) !== null) return value
+  throw new TypeError(`${name}: an object, not ${shown(value)}`)
+}
+
 const areTexts: Check = (name, value) => {
   if (Array.isArray(value)) return value.map((one, index) => isText(`${name}[${index}]`, one))
   throw new TypeError(`${name}: a list of texts, not ${shown(value)}`)
@@ -28,7 +34,7 @@ const areVariables: Check = (name, value) => {
   return Object.fromEntries(Object.entries(fields).map(([key, text]) => [key, isText(`${name}.${key}`, text)]))
 }
 
-export const kinds = { isWhole, isFlag, isText, areTexts, areVariables }
+export const kinds = { isWhole, isFlag, isText, isObject, areTexts, areVariables }
 
 /** Options as a command takes them; those that are left out are not there. @throws {TypeError | RangeError} by name */
 export function checked<Options>(options: Fields, known: Readonly<Record<keyof Options & string, Check>>): Options {

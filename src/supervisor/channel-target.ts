@@ -18,6 +18,7 @@ export class ChannelTarget implements Target {
   readonly #onRoomier: () => void
   #ready = false
   #draining = false
+  #suspended = false
   #taken = 0
   #returned = 0
   #finished = 0
@@ -46,7 +47,7 @@ export class ChannelTarget implements Target {
 
   /** How many connections it may be handed over. They are bounded by the channel's window, and it need not listen. */
   get places(): number {
-    return this.#draining || this.#channel.closed ? 0 : this.#limit - this.load
+    return this.#draining || this.#suspended || this.#channel.closed ? 0 : this.#limit - this.load
   }
 
   /** Whether what it is given is taken at once, as far as is known: it is not stalled, and does not rest. */
@@ -66,7 +67,7 @@ export class ChannelTarget implements Target {
   }
 
   get #usable(): boolean {
-    return this.#ready && !this.#draining && !this.#channel.closed && this.isPrompt
+    return this.#ready && !this.#draining && !this.#suspended && !this.#channel.closed && this.isPrompt
   }
 
   get #owed(): number {
@@ -90,6 +91,12 @@ export class ChannelTarget implements Target {
 
   drain(): void {
     this.#draining = true
+  }
+
+  /** It is hung, and given nothing; or goes on. */
+  suspend(suspended: boolean): void {
+    this.#suspended = suspended
+    if (!suspended) this.#onRoomier()
   }
 
   /** It has claimed some of what it was sent. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import type { LinkHandlers } from '../channel/handlers.js'
 import type { Returned } from '../channel/held-descriptors.js'
 import type { TargetStatus } from '../dispatch/target.js'
 import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
@@ -8,12 +9,13 @@ import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
 import { type Place, programOf } from './places.js'
+import { Pulse, type PulseStatus } from './pulse.js'
 import type { Relay } from './relay.js'
-import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
+import { isDebugged, type Program, type Worker, type WorkerEnd } from './worker.js'
 
 /** What a place for a worker needs of the supervisor. */
 export interface SlotOwner {
-  readonly start: StartWorker
+  start(program: Program, handlers: LinkHandlers, place: number): Worker
   readonly limit: number
   /** Milliseconds a worker has for its open connections. */
   readonly drainTimeout: number
@@ -31,15 +33,18 @@ export interface SlotOwner {
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
 }
 
-export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
+export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped' | 'failed'
 
-export interface WorkerStatus extends TargetStatus {
+export interface WorkerStatus extends TargetStatus, PulseStatus {
   worker: number
   generation: number
   pid: number
   state: SlotState
   restarts: number
 }
+
+/** What is left at a place that was given up. */
+const NOBODY = { ready: false, draining: false, stalled: false, queued: 0, unclaimed: 0, open: 0, total: 0 }
 
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
@@ -52,7 +57,9 @@ export class Slot {
   readonly #backoff = new Backoff()
   #worker: Worker | null = null
   #target: ChannelTarget | null = null
+  #pulse: Pulse | null = null
   #state: SlotState = 'stopped'
+  #failed = false
   #restarts = 0
   /** Stopped for good. */
   #retired = false
@@ -62,6 +69,7 @@ export class Slot {
   #stopped: (() => void) | null = null
   /** The worker was asked to drain. */
   #drains = false
+  #output: Promise<unknown> = Promise.resolve()
 
   constructor(place: Place, generation: number, owner: SlotOwner) {
     const { number, group } = place
@@ -87,9 +95,29 @@ export class Slot {
     return this.#state
   }
 
+  /** Settles when all that the last worker wrote has been told, soon after its end. */
+  get outputRead(): Promise<unknown> {
+    return this.#output
+  }
+
   /** The worker's; null while there is none. */
   get target(): ChannelTarget | null {
     return this.#target
+  }
+
+  /** The signs of life of the worker there is; null: there is none. */
+  get pulse(): Pulse | null {
+    return this.#worker === null ? null : this.#pulse
+  }
+
+  /** Somebody may stop its worker to look at it. */
+  get debugged(): boolean {
+    return isDebugged(this.#program)
+  }
+
+  /** Its workers die again and again: from their end on nobody takes the place. */
+  fail(): void {
+    this.#failed = true
   }
 
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
@@ -108,17 +136,16 @@ export class Slot {
       worker.channel.closeAfterDeath()
       this.#ended(end, performance.now() - since)
     })
-    this.#read(worker.stdout, 'stdout')
-    this.#read(worker.stderr, 'stderr')
+    this.#output = Promise.all([this.#read(worker.stdout, 'stdout'), this.#read(worker.stderr, 'stderr')])
     this.#owner.started(this)
   }
 
   #startWorker(): Worker {
-    const { start, limit } = this.#owner
+    const { limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
     const end = this.#owner.relay.end(this.number, this)
-    const worker = start(this.#program, {
+    const handlers: LinkHandlers = {
       ...end.handlers,
       message: (message) => {
         const word = (message ?? {}) as FromWorker // whatever a worker says, it is no reason to fall over
@@ -136,7 +163,8 @@ export class Slot {
         this.#owner.relay.leave(end)
         this.#owner.lostChannel(this, target, error, returned)
       },
-    })
+    }
+    const worker = this.#owner.start(this.#program, handlers, this.number)
     target = new ChannelTarget(String(this.number), this.group, worker.channel, limit, () =>
       this.#owner.roomier(target),
     )
@@ -145,6 +173,7 @@ export class Slot {
     started = worker
     this.#worker = worker
     this.#target = target
+    this.#pulse = new Pulse()
     return worker
   }
 
@@ -168,8 +197,11 @@ export class Slot {
     if (this.#state === 'starting') this.#state = 'ready'
   }
 
-  tell(message: FromMaster): void {
-    if (this.#worker !== null && !this.#worker.channel.closed) this.#worker.channel.send(message)
+  /** @param spare  bytes of the channel's queue that it leaves free. @returns whether there is a worker to hear it */
+  tell(message: FromMaster, spare = 0): boolean {
+    if (this.#worker === null || this.#worker.channel.closed) return false
+    this.#worker.channel.send(message, spare)
+    return true
   }
 
   /** The worker is given nothing more, and when it ends nobody takes its place. */
@@ -215,16 +247,20 @@ export class Slot {
   }
 
   status(): WorkerStatus | null {
-    if (this.#target === null) return null
-    const { pid, generation, state } = this
-    return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
+    const { number: worker, pid, generation, state, group } = this
+    const pulse = this.#pulse?.status()
+    if (pulse === undefined || (this.#target === null && state !== 'failed')) return null
+    const target = this.#target?.status() ?? { ...NOBODY, id: String(worker), group, limit: this.#owner.limit }
+    return { ...target, ...pulse, worker, generation, pid, state, restarts: this.#restarts }
   }
 
-  #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {
-    if (stream === null) return
+  #read(stream: Readable | null, name: 'stdout' | 'stderr'): Promise<void> {
+    if (stream === null) return Promise.resolve()
+    const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()))
     createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
     // A program that the worker started may hold its output open for ever: what is there by then has been read.
     this.#worker?.ended.then(() => setTimeout(() => stream.destroy(), OUTPUT_GRACE).unref())
+    return closed
   }
 
   #ended(end: WorkerEnd, lived: number): void {
@@ -235,7 +271,7 @@ export class Slot {
     const again = this.#owner.ended(this, end, wait)
     this.#worker = null
     this.#target = null
-    this.#state = again ? 'waiting' : 'stopped'
+    this.#state = again ? 'waiting' : this.#failed ? 'failed' : 'stopped'
     this.#stopped?.()
     if (!again) return
     this.#timer = setTimeout(() => {

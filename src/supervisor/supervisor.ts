@@ -1,12 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import { Dispatcher } from '../dispatch/dispatcher.js'
-import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError } from '../errors.js'
 import { STATUS_DELAY } from '../limits.js'
-import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
+import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
-import type { SupervisorEvents, Told } from './events.js'
+import { type SupervisorEvents, told } from './events.js'
 import { Generations } from './generations.js'
 import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
@@ -19,13 +18,13 @@ import {
 import { PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
+import { slotOwner } from './slot-owner.js'
+import { Staff } from './staff.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
-import { startProcess } from './worker-process.js'
-import { startThread } from './worker-thread.js'
 import { WorkerWords } from './worker-words.js'
 
 /**
@@ -43,6 +42,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handOvers: MasterHandOvers
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
+  readonly #staff: Staff
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
@@ -58,7 +58,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes, ticketRotation } =
+    const { places, limit, maxTotal, policy, backlog, batchScheduling, handshakes, ticketRotation, readiness } =
       this.#options
     if (batchScheduling) scheduleAsBatch()
     this.#dispatcher = new Dispatcher({
@@ -78,10 +78,20 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
+      appReady: (slot, target) => {
+        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
+      },
       step: () => this.#generations.step(),
     })
-    this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
-      this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
+    const owner = this.#slotOwner()
+    this.#generations = new Generations(places, readiness, owner, this.#ports, (name, event) => {
+      this.emit<'reloading' | 'switched' | 'reloaded'>(name as 'reloaded', event as never)
+    })
+    this.#staff = new Staff(this.#options.care, {
+      generations: this.#generations,
+      drainTimeout: this.#options.drainTimeout,
+      tell: (name, event) => void this.emit<'hung' | 'recovered'>(name as 'hung', event as never),
+      failed: (error) => this.#fail(error),
     })
   }
 
@@ -102,6 +112,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #start(): Promise<void> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
+    this.#staff.start()
     this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
@@ -111,16 +122,53 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it listens, new
-   * connections are its own, and the old workers finish theirs. Settles when those are gone. Reloads wait for each other.
-   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or did not listen in time, and the old ones
-   *   serve as before; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
+   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it is ready, new
+   * connections are its own, and the old workers finish theirs, or stand by first for the `healthWindow`. Settles when
+   * those are gone. Reloads wait for each other, unless one is to `supersede` what came before.
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or was not ready in time, and the old ones
+   *   serve as before; _ROLLED_BACK: it failed after the switch, and they serve again; both with the new workers' last
+   *   `output`; _SUPERSEDED: by a later reload; _STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
    */
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
-    const settled = settleReload(options, this.#options.drainTimeout)
+    const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    return this.#generations.reload(settled)
+    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+  }
+
+  /**
+   * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
+   * and the one before drains. Settles when that is gone.
+   * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   */
+  async replace(worker: number): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#staff.replace(worker)
+  }
+
+  /** Sends JSON to a worker's program, whose `worker.on('message')` has it. @see AppMessages.send */
+  send(worker: number, message: unknown): boolean {
+    return this.#staff.send(worker, message)
+  }
+
+  /** Sends JSON to the programs of all workers that serve; one that does not read is left out. @returns to how many */
+  broadcast(message: unknown): number {
+    return this.#staff.broadcast(message)
+  }
+
+  /**
+   * Starts further workers in places of their own, or lets some finish; settles when that is done. Those that stay keep their
+   * numbers, and later reloads have as many.
+   * @param workers  how many there are to be, from 1
+   * @param group  of which group; default: of none
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: new ones do not get ready, and all is as before; _STOPPED.
+   *   {TypeError | RangeError} no such group or number
+   */
+  async scale(workers: number, group?: string): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#started.catch(() => {})
+    await this.#generations.scale(workers, group ?? null)
   }
 
   /**
@@ -150,11 +198,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   status(): SupervisorStatus {
-    return statusOf(this.#generations.slots, this.#ports, this.#dispatcher, this.#setbacks)
+    return statusOf(this.#generations, this.#ports, this.#dispatcher, this.#setbacks)
   }
 
   async #stop(milliseconds: number): Promise<void> {
     this.#stalls.stop()
+    this.#staff.stop()
     this.#tickets?.stop()
     this.#ports.retire()
     const gone = this.#generations.stop(milliseconds)
@@ -164,33 +213,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #slotOwner(limit: number, threads: boolean): SlotOwner {
-    return {
-      limit,
-      drainTimeout: this.#options.drainTimeout,
-      relay: this.#handOvers.relay,
-      start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
-      started: (slot) => this.emit('started', told(slot)),
-      message: (slot, target, message) => this.#words.hear(slot, target, message),
-      line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
-      lostChannel: (slot, target, error, returned) => {
-        // Listeners come last: one that throws must not cost a connection.
-        this.#dispatcher.detach(target)
-        this.#dispatcher.takeBack(returned as GivenBack)
-        if (error !== null) this.emit('broken', { worker: slot.number, error })
+  #slotOwner(): SlotOwner {
+    return slotOwner(this.#options, this.#handOvers.relay, this.#dispatcher, {
+      emit: (name, event) => this.emit<'started' | 'line'>(name as 'line', event as never),
+      started: (slot) => this.#staff.started(slot),
+      message: (slot, target, message) => {
+        if (!this.#staff.hears(slot, message)) this.#words.hear(slot, target, message)
       },
-      sentBack: (slot, _target, returned) => {
-        this.#dispatcher.takeBack(returned as GivenBack)
-        this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
-      },
-      roomier: (target) => this.#dispatcher.roomier(target),
+      line: (slot, text) => this.#generations.output.add(slot, text),
       ended: (slot, end, wait) => this.#ended(slot, end, wait),
-    }
-  }
-
-  /** Where nobody listens to workers' output it goes where this process's own goes. */
-  #line(event: SupervisorEvents['line'][0]): void {
-    if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
+    })
   }
 
   #rotated(): void {
@@ -205,6 +237,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
+    if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)
     this.#tellTickets(slot) // before the first connection
@@ -218,13 +251,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #ended(slot: Slot, end: WorkerEnd, wait: number): boolean {
     const stopping = this.#stopping !== null
-    const serves = this.#generations.serves(slot)
-    const expected = stopping ? !this.#failed : !serves && !this.#generations.prepares(slot)
+    const expected = stopping ? !this.#failed : !this.#generations.isKept(slot) && !this.#generations.prepares(slot)
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
-    const again = !stopping && serves && failure === null
+    this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
+    const restarts = !stopping && this.#generations.isKept(slot) && failure === null
+    const lost = restarts && this.#staff.died(slot)
+    const again = restarts && !lost
     const restartIn = again ? wait : null
-    this.#generations.ended(slot, end, refusal)
     this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
@@ -234,11 +268,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#failed = true
     const settle = this.#settleStart
     this.#settleStart = null
-    void this.stop(0).then(() => settle?.reject(error))
+    void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
   }
-}
-
-/** Which worker an event is about. */
-function told({ number, pid, generation }: Slot): Told {
-  return { worker: number, pid, generation }
 }

@@ -11,6 +11,8 @@ export interface WordsOwner {
   emit<Name extends 'listening' | 'refused' | 'cut'>(name: Name, event: SupervisorEvents[Name][0]): void
   /** A worker serves these ports more, or, with none, waits for nothing but hand-overs. */
   ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void
+  /** A worker's program says that it is ready. */
+  appReady(slot: Slot, target: ChannelTarget): void
   /** A worker serves a port less. */
   step(): void
 }
@@ -48,6 +50,8 @@ export class WorkerWords {
         })
       case 'ready':
         return this.#ready(slot, target, [])
+      case 'appReady':
+        return this.#owner.appReady(slot, target)
       case 'chmod':
         return this.#answer(slot, message.id, () => {
           this.#ports.chmod(message.port, message.mode, message.keep)

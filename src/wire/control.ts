@@ -102,6 +102,44 @@ export interface ReadyNotice {
   type: 'ready'
 }
 
+/** Master → worker: say every so often that the event loop turns, and what it takes. */
+export interface HeartbeatOrder {
+  type: 'heartbeat'
+  milliseconds: number
+}
+
+/** Worker → master: the event loop turns. */
+export interface BeatNotice {
+  type: 'beat'
+  /** Milliseconds by which the loop was late at worst since the last one. */
+  lag: number
+  /** Bytes: resident memory of a process; of a thread what its heap and buffers hold. */
+  memory: number
+  /** Bytes of its heap that are in use. */
+  heap: number
+  /** Milliseconds of processor time since it started. */
+  cpu: number
+}
+
+/** Either way: a message of the program's own. */
+export interface ProgramMessage {
+  type: 'message'
+  message: unknown
+  /** To a worker: the place of the worker that broadcast it; left out: the master. */
+  from?: number
+}
+
+/** Worker → master: a message of the program's own to all other workers. */
+export interface BroadcastRequest {
+  type: 'broadcast'
+  message: unknown
+}
+
+/** Worker → master: the program called `worker.ready()`; the master may wait for that (`readiness.explicit`). */
+export interface AppReadyNotice {
+  type: 'appReady'
+}
+
 /** Worker → master: the names of connections that it takes from others, all of them. */
 export interface TakesNotice {
   type: 'takes'
@@ -147,7 +185,11 @@ export type FromWorker =
   | CutNotice
   | TakesNotice
   | ReadyNotice
+  | BeatNotice
+  | ProgramMessage
+  | BroadcastRequest
+  | AppReadyNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
-export type FromMaster = Reply | DrainOrder | TicketsOrder
+export type FromMaster = Reply | DrainOrder | TicketsOrder | HeartbeatOrder | ProgramMessage

@@ -5,7 +5,9 @@ import { errnoOf, type HandoverError } from '../errors.js'
 import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
+import { AppWorker } from './app-worker.js'
 import { HandOvers } from './hand-overs.js'
+import { Heartbeat } from './heartbeat.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
 import { Tickets } from './tickets.js'
 
@@ -21,9 +23,12 @@ export interface MasterHandlers {
 export class MasterLink implements PortOwner {
   /** Connections to and from other workers. */
   readonly handOvers: HandOvers
+  /** What the program itself sees of this. */
+  readonly app: AppWorker
   readonly #channel: Link
   readonly #ports = new Map<number, PortHandle[]>()
   readonly #tickets = new Tickets()
+  readonly #heartbeat = new Heartbeat((beat) => this.#try(beat))
   /** Ports the application closed: connections that were on their way go back. */
   readonly #shut = new Set<number>()
   /** The answer to `listen` may come together with the port's first connections, in one read. */
@@ -41,6 +46,8 @@ export class MasterLink implements PortOwner {
   /** Takes the inheritedLink channel. @throws {HandoverError} as `inheritedLink` */
   constructor(handlers: MasterHandlers) {
     this.handOvers = this.#handOvers()
+    const send = (word: FromWorker, spare: number): void => this.#channel.send(word, spare)
+    this.app = new AppWorker({ send, countReferences: () => this.countReferences() }, process.env)
     this.#channel = inheritedLink({
       ...this.handOvers.handlers(() => this.#channel),
       willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
@@ -49,9 +56,12 @@ export class MasterLink implements PortOwner {
         const order = (message ?? {}) as FromMaster
         if (order.type === 'drain') handlers.drain(order)
         else if (order.type === 'tickets') this.#tickets.update(order.keys)
+        else if (order.type === 'heartbeat') this.#heartbeat.start(order.milliseconds)
+        else if (order.type === 'message') this.app.hear(order)
       },
       closed: () => {
         this.handOvers.lost()
+        this.#heartbeat.stop()
         handlers.orphaned()
       },
     })
@@ -173,7 +183,8 @@ export class MasterLink implements PortOwner {
   countReferences(): void {
     const { pending, names } = this.handOvers
     const takesOnly = this.#asked === 0 && names.length > 0 && !this.#draining
-    this.#channel.referenced = pending > 0 || takesOnly || this.handles.some((handle) => handle.isReferenced)
+    const listens = this.app.listens && !this.#draining
+    this.#channel.referenced = pending > 0 || takesOnly || listens || this.handles.some((handle) => handle.isReferenced)
   }
 
   /**
@@ -186,9 +197,21 @@ export class MasterLink implements PortOwner {
     })
   }
 
+  /** The program says itself that it is ready. */
+  appReady(): void {
+    this.#tell({ type: 'appReady' })
+  }
+
   /** Tells the master without waiting; nothing happens when it is gone. */
   #tell(notice: FromWorker): void {
     if (!this.#channel.closed) this.#channel.send(notice)
+  }
+
+  /** The same, of what is not worth more than a try: a master that does not read has other troubles. */
+  #try(notice: FromWorker): void {
+    try {
+      this.#tell(notice)
+    } catch {}
   }
 
   /** Tells the master that what is still open is being cut. */
@@ -202,6 +225,7 @@ export class MasterLink implements PortOwner {
    */
   startDraining(done: () => void, first: Promise<void>): void {
     this.#draining = true
+    this.countReferences()
     void first.then(() => {
       this.#allFinished = () => {
         this.#tell({ type: 'drained' })

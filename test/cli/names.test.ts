@@ -7,7 +7,7 @@ import test from 'node:test'
 import { controlFolder, handover } from '../support/command.js'
 import { fixture, scratch } from '../support/paths.js'
 import { STRANGER } from '../support/peers.js'
-import { done, objects, started } from '../support/steered.js'
+import { AT_ONCE, done, objects, started } from '../support/steered.js'
 
 test('two supervisors run by names of their own; a command must say which', async (t) => {
   const one = await started(t, ['--name', 'one'])
@@ -26,7 +26,7 @@ test('two supervisors run by names of their own; a command must say which', asyn
   const unclear = await done(t, 'reload')
   assert.equal(unclear.code, 100)
   assert.match(unclear.err, /several supervisors run: choose one by --name one, two/)
-  assert.equal((await done(t, 'reload', '--name', 'two')).code, 0)
+  assert.equal((await done(t, 'reload', '--name', 'two', ...AT_ONCE)).code, 0)
   assert.match(two.run.stdout(), /generation 2/)
   assert.doesNotMatch(one.run.stdout(), /generation 2/)
 })

@@ -189,7 +189,7 @@ test('a script that is not there, or an option, is refused, and nothing changes'
   await assert.rejects(app.supervisor.reload({ script: 'relative.mjs' }), /^TypeError: script: an absolute path/)
   await assert.rejects(app.supervisor.reload({ milliseconds: 0 }), { name: 'RangeError', message: /^milliseconds/ })
   // @ts-expect-error no such option
-  await assert.rejects(app.supervisor.reload({ workers: 3 }), /^TypeError: workers: no such option/)
+  await assert.rejects(app.supervisor.reload({ policy: 'round-robin' }), /^TypeError: policy: no such option/)
   assert.deepEqual(told, [])
   assert.equal(await answer(app), '1 1')
 })

@@ -7,6 +7,9 @@ export interface App {
   port: number
 }
 
+/** For a reload whose test is about something else: nobody stands by. */
+export const AT_ONCE = ['--health-window', '0']
+
 /** Where a program under `handover run` listens. */
 export const LISTENS = /listening on 127\.0\.0\.1:(\d+)/
 

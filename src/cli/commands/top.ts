@@ -40,7 +40,8 @@ async function watch(client: ControlClient, { interval, json }: Options): Promis
       await pause(interval, leave.signal)
     }
   } catch (error) {
-    if (!leave.signal.aborted) throw error
+    const ended = (error as { code?: string }).code === 'ERR_HANDOVER_PEER_GONE'
+    if (!leave.signal.aborted && !ended) throw error
   } finally {
     view?.done()
     restore()

@@ -1,0 +1,26 @@
+import type { ChannelTarget } from './channel-target.js'
+
+/** Holds back workers whose programs say themselves when they are ready, until they have said so. */
+export class ExplicitReady {
+  /** They listen, or wait for hand-overs. */
+  readonly #listening = new WeakSet<ChannelTarget>()
+  readonly #said = new WeakSet<ChannelTarget>()
+
+  /** A worker listens. @param asked  its program is to say that it is ready @returns whether it is */
+  listens(target: ChannelTarget, asked: boolean): boolean {
+    this.#listening.add(target)
+    return !asked || this.#said.has(target)
+  }
+
+  /** The program said that it is ready. @returns whether it was waited for */
+  said(target: ChannelTarget): boolean {
+    const waited = this.#listening.has(target) && !this.#said.has(target)
+    this.#said.add(target)
+    return waited
+  }
+
+  /** Whether nothing but that word is missing. */
+  awaits(target: ChannelTarget | null): boolean {
+    return target !== null && this.#listening.has(target) && !this.#said.has(target)
+  }
+}
