@@ -271,6 +271,29 @@ export const LOG_LINES_DEFAULT = 50
 /** Milliseconds between two looks at the counters that rates are made of. */
 export const RATE_INTERVAL = 1_000
 
+// Log files of the command
+
+/** Bytes of lines that wait for a log file that is slow or full; beyond it lines are dropped and counted. */
+export const LOG_QUEUE_MAX = 1024 * 1024
+
+/** Milliseconds until a log file that could not be written is tried again. */
+export const LOG_RETRY = 5_000
+
+/** Milliseconds that log files have for what waits when the command ends. */
+export const LOG_CLOSE_TIME = 2_000
+
+/** Milliseconds without a change of a file, after which workers are reloaded (`--watch`). */
+export const WATCH_DELAY = 100
+
+/** Milliseconds after a switch in which the command has the old workers stand by: mistakes of a release mostly show at once. */
+export const HEALTH_WINDOW_DEFAULT = 2_000
+
+/** Descriptors a worker or the master has beside its connections: its program, channels, files, a batch on its way. */
+export const DESCRIPTORS_OF_PROCESS = 320
+
+/** Descriptors without which a service whose connections are not limited is warned. 1,024 is what many systems start with. */
+export const DESCRIPTORS_USUAL = 4_096
+
 // Generations
 
 /** Milliseconds between two questions whether a new worker is ready, or still healthy, unless asked otherwise. */
@@ -333,29 +356,6 @@ export const MESSAGES_LEAVE_FREE = OUTBOX_BYTES_MAX / 4
 
 /** Bytes of a program's message as JSON: a frame's, less the words around it. */
 export const MESSAGE_BYTES_MAX = FRAME_PAYLOAD_MAX - 256
-
-// The command
-
-/** Milliseconds after a switch in which the old workers stand by: mistakes of a release mostly show at once. */
-export const COMMAND_HEALTH_WINDOW = 2_000
-
-/** Bytes of lines that wait for a log file that is slow or full; beyond it lines are dropped and counted. */
-export const LOG_QUEUE_MAX = 1024 * 1024
-
-/** Milliseconds until a log file that could not be written is tried again. */
-export const LOG_RETRY = 5_000
-
-/** Milliseconds that log files have for what waits when the command ends. */
-export const LOG_CLOSE_TIME = 2_000
-
-/** Milliseconds without a change of a file, after which workers are reloaded (`--watch`). */
-export const WATCH_DELAY = 100
-
-/** Descriptors a worker or the master has beside its connections: its program, channels, files, a batch on its way. */
-export const DESCRIPTORS_OF_PROCESS = 320
-
-/** Descriptors without which a service whose connections are not limited is warned. 1,024 is what many systems start with. */
-export const DESCRIPTORS_USUAL = 4_096
 
 // The admin address
 

@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Settled } from '../config/settle.js'
-import { COMMAND_HEALTH_WINDOW } from '../limits.js'
+import { HEALTH_WINDOW_DEFAULT } from '../limits.js'
 import { type SupervisorOptions, settleOptions } from '../supervisor/options.js'
 import { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
@@ -24,5 +24,5 @@ export function checkedOptions({ supervisor, path, from, values }: Settled): Sup
 }
 
 export function supervisorOf(settled: Settled): Supervisor {
-  return new Supervisor({ batchScheduling: true, healthWindow: COMMAND_HEALTH_WINDOW, ...checkedOptions(settled) })
+  return new Supervisor({ batchScheduling: true, healthWindow: HEALTH_WINDOW_DEFAULT, ...checkedOptions(settled) })
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { COMMAND_HEALTH_WINDOW, DRAIN_DEFAULT } from '../limits.js'
+import { DRAIN_DEFAULT, HEALTH_WINDOW_DEFAULT } from '../limits.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import type { Values } from './schema.js'
 import type { Settled } from './settle.js'
@@ -41,7 +41,7 @@ export function reloadFrom(config: Settled, previous: Settled): ConfiguredReload
     workers: now.workers ?? (groups === undefined ? 1 : 0),
     drainTimeout: now.drainTimeout ?? DRAIN_DEFAULT,
     readiness: now.readiness ?? {},
-    healthWindow: now.healthWindow ?? COMMAND_HEALTH_WINDOW,
+    healthWindow: now.healthWindow ?? HEALTH_WINDOW_DEFAULT,
   }
   // These are of one reload: they are said each time.
   const always = ['drainTimeout', 'readiness', 'healthWindow'].filter((key) => now[key] !== undefined)
