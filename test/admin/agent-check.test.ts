@@ -8,9 +8,9 @@ import test, { type TestContext } from 'node:test'
 import { AgentCheck } from '../../src/admin/index.js'
 import type { Watched } from '../../src/admin/seen.js'
 import { agentState } from '../../src/admin/weight.js'
+import { ListeningPort } from '../../src/index.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture, scratch } from '../support/paths.js'
-import { freePort } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { start, tool } from '../support/tools.js'
 import { until } from '../support/wait.js'
@@ -100,15 +100,17 @@ async function shown(path: string): Promise<[status: string, weight: number]> {
 
 async function balancer(t: TestContext, served: number, agent: number): Promise<string> {
   const folder = scratch(t)
+  const front = ListeningPort.open({ host: '127.0.0.1', port: 0 }) // inherited, so that nobody else can have it
+  t.after(() => void front.close())
   const socket = join(folder, 'stats')
   const file = join(folder, 'haproxy.cfg')
   const server = `server one 127.0.0.1:${served} weight 100 check inter 200ms agent-check agent-port ${agent} agent-inter 100ms`
   writeFileSync(
     file,
     `global\n  stats socket ${socket}\n  maxconn 100\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 5s\n  timeout server 5s\n` +
-      `listen app\n  bind 127.0.0.1:${await freePort()}\n  ${server}\n`,
+      `listen app\n  bind fd@3\n  ${server}\n`,
   )
-  const proxy = start(t, haproxy, ['-db', '-f', file])
+  const proxy = start(t, haproxy, ['-db', '-f', file], { descriptors: [front.fd] })
   await until('HAProxy answers', () =>
     shown(socket).then(
       () => true,

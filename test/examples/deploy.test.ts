@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { ListeningPort, type SocketAddress } from '../../src/index.js'
 import { load } from '../support/balanced.js'
 import { type Command, command, isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
@@ -139,7 +140,11 @@ test(
   haproxy,
   async (t) => {
     noLeak(t)
-    const [front, served, admin, agent] = [await freePort(), await freePort(), await freePort(), await freePort()]
+    // HAProxy inherits its port, so that nobody else can have it; the machines open theirs themselves, on two addresses.
+    const listening = ListeningPort.open({ host: '127.0.0.1', port: 0 })
+    t.after(() => void listening.close())
+    const { port: front } = listening.address as SocketAddress
+    const [served, admin, agent] = [await freePort(), await freePort(), await freePort()]
     const ports = { served, admin, agent }
     const one = await machine(t, '127.0.0.1', ports)
     const two = await machine(t, '127.0.0.2', ports)
@@ -149,14 +154,14 @@ test(
     const config = withParts(text('haproxy.cfg'), [
       [/\/run\/haproxy\/admin\.sock/, stats],
       [/maxconn 20000/, 'maxconn 500'],
-      [/bind :80/, `bind 127.0.0.1:${front}`],
+      [/bind :80/, 'bind fd@3'],
       [/check port 9100/, `check port ${admin}`],
       [/agent-port 9101/, `agent-port ${agent}`],
       [/10\.0\.0\.11:8080/, `127.0.0.1:${served}`],
       [/10\.0\.0\.12:8080/, `127.0.0.2:${served}`],
     ])
     writeFileSync(join(folder, 'haproxy.cfg'), config)
-    const proxy = start(t, haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')])
+    const proxy = start(t, haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], { descriptors: [listening.fd] })
     const shows = (server: string, status: RegExp) =>
       until(
         `${server} is ${status}`,
