@@ -114,6 +114,8 @@ for (const distribution of MODES) {
       places.filter((place) => !/^[12]$/.test(place)),
       [],
     )
+    // Its queue did not wait for the successor: the master handed it to the other.
+    assert.equal(app.supervisor.status().dispatched > 0, distribution === 'reuseport')
     await until('it is replaced', () => app.pids().length === 2 && !app.pids().includes(pid))
     await allAccept(app)
   })
