@@ -6,43 +6,13 @@ import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from 
 import { detailedTransports, TRANSPORTS_FRAME_BYTES, writeTransports } from '../wire/transports.js'
 import { outboxFull } from './endings.js'
 import { HeldDescriptors, type Note, type Returned } from './held-descriptors.js'
-
-/** Frames without descriptors, one behind the other. */
-interface Bytes {
-  kind: 'bytes'
-  buffer: Buffer
-  start: number
-  end: number
-}
-
-/** The next `count` held descriptors, all of one tag: as many transport frames as they need. */
-interface Transports {
-  kind: 'transports'
-  tag: number
-  count: number
-}
-
-/** One frame with descriptors that are held elsewhere, until it is sent. */
-interface Carrying {
-  kind: 'carrying'
-  frame: Buffer
-  descriptors: Int32Array
-  count: number
-  sent: () => void
-  dropped: () => void
-}
+import { type Bytes, type Carrying, isSpent, type Queued, type Transports } from './queued.js'
 
 /**
  * What became of a flush: all is with the kernel, some waits for room, some waits for time (descriptors in flight
  * are too many, which no readiness event ends), or the peer is gone.
  */
 export type Flushed = 'done' | 'wait' | 'retry' | 'gone'
-
-/** What carries descriptors of others leaves the queue by itself. */
-function isSpent(item: Bytes | Transports | Carrying): boolean {
-  if (item.kind === 'bytes') return item.start === item.end
-  return item.kind === 'transports' && item.count === 0
-}
 
 /** After these the stream still has an end to be read; any other failure is not the peer's doing. */
 const PEER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET'])
@@ -63,7 +33,7 @@ export class Outbox {
   /** The process at the other end; 0: it has not said hello yet. */
   pid = 0
   readonly #socket: number
-  readonly #queue: (Bytes | Transports | Carrying)[] = []
+  readonly #queue: Queued[] = []
   readonly #small = Buffer.allocUnsafeSlow(SMALL)
   readonly #header = Buffer.allocUnsafeSlow(TRANSPORTS_FRAME_BYTES)
   #hello: Bytes | null
@@ -252,7 +222,7 @@ export class Outbox {
     return item
   }
 
-  #send(item: Bytes | Transports | Carrying): number {
+  #send(item: Queued): number {
     if (item.kind === 'bytes') return this.#sendBytes(item)
     return item.kind === 'transports' ? this.#sendHeld(item) : this.#sendCarrying(item)
   }
@@ -261,9 +231,7 @@ export class Outbox {
     const sent = sendRights(this.#socket, item.buffer, item.start, item.end - item.start, NO_DESCRIPTORS, 0, 0)
     if (sent < 0) return sent
     item.start += sent
-    if (item !== this.#hello) {
-      this.#queuedBytes -= sent
-    }
+    if (item !== this.#hello) this.#queuedBytes -= sent
     return sent
   }
 
