@@ -91,6 +91,11 @@ export class Generations {
     return this.#stage.roles.isKept(slot)
   }
 
+  /** A worker is hung, and given nothing; or goes on. */
+  suspend(slot: Slot, suspended: boolean): void {
+    this.#stage.roles.suspend(slot, suspended)
+  }
+
   /** A worker listens. @returns whether it may serve: its program may have to say so first */
   listens(slot: Slot): boolean {
     const generation = [...this.#stage.all].find(({ number }) => number === slot.generation)
@@ -132,7 +137,7 @@ export class Generations {
   async stop(milliseconds: number): Promise<void> {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
-    this.#replacements.abandon(stopped())
+    this.#replacements.abandon(stopped(), true)
     const { all } = this.#stage
     await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
@@ -201,7 +206,8 @@ export class Generations {
     const next = new Generation(++this.#last, places, reload.readiness, stage.owner)
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
-      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaced all workers'))
+      const why = 'a reload replaces all workers'
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', why), false)
     }
     stage.all.add(next)
     const change = { previous, next, reload, makeCurrent }

@@ -32,6 +32,7 @@ export class Staff {
     this.#care = new WorkerCare(options, {
       slots: () => owner.generations.slots,
       serves: (slot) => owner.generations.serves(slot),
+      suspend: (slot, suspended) => owner.generations.suspend(slot, suspended),
       replace: (slot) => owner.generations.replace(slot, owner.drainTimeout),
       tell: (name, event) => owner.tell(name, event),
     })
@@ -70,8 +71,8 @@ export class Staff {
     return lost
   }
 
-  /** A reload is done, or has failed. */
-  reloaded(): void {
+  /** A reload or a change of scale is done, or has failed. */
+  changed(): void {
     this.#crashLoops.check()
   }
 

@@ -91,7 +91,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
       appReady: (slot, target) => {
-        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
+        if (this.#generations.saidReady(slot)) this.#ready(slot, target, [...target.served])
       },
       step: () => this.#generations.step(),
     })
@@ -145,7 +145,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+    return this.#generations.reload(settled).finally(() => this.#staff.changed())
   }
 
   /**
@@ -155,7 +155,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
    */
   async replace(worker: number): Promise<void> {
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    if (this.#started === null || this.#stopping !== null) {
+      throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor does not run')
+    }
     await this.#staff.replace(worker)
   }
 
@@ -180,7 +182,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async scale(workers: number, group?: string): Promise<void> {
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    await this.#generations.scale(workers, group ?? null)
+    await this.#generations.scale(workers, group ?? null).finally(() => this.#staff.changed())
   }
 
   /**
