@@ -61,9 +61,9 @@ export class Generations {
     return this.slots.filter((slot) => this.serves(slot))
   }
 
-  /** Whether a reload or a change of their number is under way, or waits. */
+  /** Whether a reload or a change of their number is under way, or waits, or a worker is being replaced. */
   get changing(): boolean {
-    return this.#turns.length > 0
+    return this.#turns.length > 0 || this.#replacements.count > 0
   }
 
   /** @throws {TypeError} a script is not there */

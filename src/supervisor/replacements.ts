@@ -34,6 +34,11 @@ export class Replacements {
     this.#stage = stage
   }
 
+  /** How many are under way. */
+  get count(): number {
+    return this.#open.size
+  }
+
   /** Replaces a worker; one that is being replaced already is not twice. */
   replace(generation: Generation, old: Slot, drainTimeout: number): Replacement {
     return this.#open.get(old) ?? this.#start(generation, old, drainTimeout)

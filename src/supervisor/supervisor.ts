@@ -152,7 +152,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
    * and the one before drains. Settles when that is gone.
    * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
-   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first
    */
   async replace(worker: number): Promise<void> {
     if (this.#started === null || this.#stopping !== null) {
