@@ -103,11 +103,6 @@ export class Dispatcher {
     for (const lanes of this.#targets.values()) lanes.delete(lane)
   }
 
-  /** Whether a target may have connections of a port. */
-  isAttached(target: Target, id: number): boolean {
-    return this.#lanes.get(id)?.targets.includes(target) ?? false
-  }
-
   /** Lets a target have connections of a port. */
   attach(target: Target, id: number): void {
     const lane = this.#lanes.get(id)

@@ -99,16 +99,23 @@ ${APP.replace(/^import .*\n/, '')}`
   assert.equal(failed, false)
 })
 
-test('a place that is given up during a change of scale that fails is the end', async (t) => {
+test('where the last place is given up during a change of scale, and that fails, it is the end', async (t) => {
   noLeak(t)
-  const env = { ...process.env, BROKEN: '1.2' }
-  const app = await supervise(t, { script: program(t, APP), env, crashLoop: { deaths: 1 } })
+  const gate = join(scratch(t), 'gate')
+  const script = program(t, APP)
+  const app = await supervise(t, { script, crashLoop: { deaths: 1 } })
   const failed = once(app.supervisor, 'failed')
-  const started = once(app.supervisor, 'started')
+  const lost = once(app.supervisor, 'crashLoop')
+  writeFileSync(
+    script,
+    `import { existsSync } from 'node:fs'
+setInterval(() => existsSync(${JSON.stringify(gate)}) && process.exit(3), 5)`,
+  )
   const scaled = assert.rejects(app.supervisor.scale(2), { code: 'ERR_HANDOVER_WORKERS_FAILED' })
-  await started
-  const crashed = assert.rejects(get({ port: app.port }, '/crash'))
-  await Promise.all([scaled, crashed])
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await lost
+  writeFileSync(gate, '')
+  await scaled
   await failed
 })
 
