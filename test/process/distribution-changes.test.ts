@@ -12,28 +12,28 @@ import { until } from '../support/wait.js'
 const readiness = { http: '/ready', interval: 20 }
 
 for (const distribution of MODES) {
+  test(`no request fails while workers are replaced, more and fewer, one after the other and all at once (${distribution})`, async (t) => {
+    noLeak(t)
+    const app = await supervise(t, { script: program(t, APP), workers: 3, distribution, readiness })
+    const { supervisor } = app
+    await allAccept(app)
+    const requests = load({ port: app.port }, 6)
+    for (const worker of [1, 2, 3]) await supervisor.replace(worker)
+    await supervisor.scale(5)
+    await supervisor.scale(2)
+    await supervisor.reload({ rolling: true, healthWindow: 300 })
+    await supervisor.reload({ workers: 4, healthWindow: 300 })
+    await supervisor.reload({ workers: 1 })
+    await requests.more(20)
+    const { failed, bodies } = await requests.stop()
+    assert.deepEqual(failed, [])
+    assert.equal(bodies.at(-1), '4 1')
+    assert.deepEqual(workers(app), ['4 1'])
+    await allAccept(app)
+  })
+
   for (const threads of [false, true]) {
     const kind = `${distribution}, ${threads ? 'threads' : 'processes'}`
-
-    test(`no request fails while workers are replaced, more and fewer, one after the other and all at once (${kind})`, async (t) => {
-      noLeak(t)
-      const app = await supervise(t, { script: program(t, APP), workers: 3, distribution, threads, readiness })
-      const { supervisor } = app
-      await allAccept(app)
-      const requests = load({ port: app.port }, 6)
-      for (const worker of [1, 2, 3]) await supervisor.replace(worker)
-      await supervisor.scale(5)
-      await supervisor.scale(2)
-      await supervisor.reload({ rolling: true, healthWindow: 300 })
-      await supervisor.reload({ workers: 4, healthWindow: 300 })
-      await supervisor.reload({ workers: 1 })
-      await requests.more(20)
-      const { failed, bodies } = await requests.stop()
-      assert.deepEqual(failed, [])
-      assert.equal(bodies.at(-1), '4 1')
-      assert.deepEqual(workers(app), ['4 1'])
-      await allAccept(app)
-    })
 
     test(`when a generation is rolled back, or one place of it, no request fails that it had not accepted (${kind})`, async (t) => {
       noLeak(t)
