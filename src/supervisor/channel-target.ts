@@ -33,6 +33,8 @@ export class ChannelTarget implements PortTaker {
   #accepted = 0
   /** The ports it accepts from. */
   readonly #ports = new Set<number>()
+  /** The ports that its program listens on, by itself or not. */
+  readonly served = new Set<number>()
   #returned = 0
   #finished = 0
   /** Connections of other workers that are offered to it, and not claimed yet. */

@@ -66,9 +66,9 @@ export class Generations {
     return this.#current.places.some((place) => place.number === number)
   }
 
-  /** Whether a reload or a change of their number is under way, or waits. */
+  /** Whether a reload or a change of their number is under way, or waits, or a worker is being replaced. */
   get changing(): boolean {
-    return this.#turns.length > 0
+    return this.#turns.length > 0 || this.#replacements.count > 0
   }
 
   /** @throws {TypeError} a script is not there */
@@ -94,6 +94,11 @@ export class Generations {
   /** Whether a worker that dies there is replaced. */
   isKept(slot: Slot): boolean {
     return this.#stage.roles.isKept(slot)
+  }
+
+  /** A worker is hung, and given nothing; or goes on. */
+  suspend(slot: Slot, suspended: boolean): void {
+    this.#stage.roles.suspend(slot, suspended)
   }
 
   /** A worker listens. @returns whether it may serve: its program may have to say so first */
@@ -137,7 +142,7 @@ export class Generations {
   async stop(milliseconds: number): Promise<void> {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
-    this.#replacements.abandon(stopped())
+    this.#replacements.abandon(stopped(), true)
     const { all } = this.#stage
     await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
@@ -206,7 +211,8 @@ export class Generations {
     const next = new Generation(++this.#last, places, reload.readiness, stage.owner)
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
-      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaces all workers'))
+      const why = 'a reload replaces all workers'
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', why), false)
     }
     stage.all.add(next)
     const change = { previous, next, reload, makeCurrent }

@@ -195,8 +195,8 @@ export class Slot {
    * time to finish what it has, one that broke the protocol is not.
    */
   #withoutChannel(worker: Worker, error: Error | null): void {
-    if (error !== null) return worker.kill('SIGKILL')
     if (this.#state === 'ready') this.#state = 'draining'
+    if (error !== null) return worker.kill('SIGKILL')
     const timers = [
       setTimeout(() => worker.kill('SIGTERM'), KILL_AFTER / 5),
       setTimeout(() => worker.kill('SIGKILL'), this.#owner.drainTimeout + KILL_AFTER),

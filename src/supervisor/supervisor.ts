@@ -91,7 +91,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
       appReady: (slot, target) => {
-        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
+        if (this.#generations.saidReady(slot)) this.#ready(slot, target, [...target.served])
       },
       step: () => this.#generations.step(),
     })
@@ -145,17 +145,19 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+    return this.#generations.reload(settled).finally(() => this.#staff.changed())
   }
 
   /**
    * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
    * and the one before drains. Settles when that is gone.
    * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
-   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first
    */
   async replace(worker: number): Promise<void> {
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    if (this.#started === null || this.#stopping !== null) {
+      throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor does not run')
+    }
     await this.#staff.replace(worker)
   }
 
@@ -180,7 +182,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async scale(workers: number, group?: string): Promise<void> {
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
-    await this.#generations.scale(workers, group ?? null)
+    await this.#generations.scale(workers, group ?? null).finally(() => this.#staff.changed())
   }
 
   /**

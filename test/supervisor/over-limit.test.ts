@@ -82,6 +82,7 @@ test('one worker at a time is replaced for a limit, and not one right behind the
   const care = new WorkerCare(settleCare({ maxMemory: 100 }, false), {
     slots: () => slots,
     serves: () => true,
+    suspend: () => {},
     replace: ({ number }) => {
       replaced.push(number)
       const done = new Promise<void>((resolve) => {
@@ -113,6 +114,7 @@ test('lag counts when it is too much for several beats in a row', (t) => {
   const care = new WorkerCare(settleCare({ maxLag: 50 }, false), {
     slots: () => [slot],
     serves: () => true,
+    suspend: () => {},
     replace: () => ({ tookOver: Promise.resolve(), done: Promise.resolve() }),
     tell: (_name, event) => void told.push(event as OverLimit),
   })
