@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { ListeningPort, type SocketAddress } from '../../src/index.js'
 import { load } from '../support/balanced.js'
-import { type Command, command, isAlive } from '../support/command.js'
+import { type Command, command, handover, isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { freePort } from '../support/programs.js'
@@ -40,6 +40,12 @@ test('the unit’s time to stop is longer than the drain', () => {
   const unit = text('shop.service')
   const number = (pattern: RegExp): number => Number(pattern.exec(unit)?.[1])
   assert.ok(number(/TimeoutStopSec=(\d+)/) > number(/--drain-timeout (\d+)/))
+})
+
+test('what the unit reloads with is a command that exists: it finds nobody, and nothing wrong with the words', async (t) => {
+  const words = /^ExecReload=\S+ (.*)$/m.exec(text('shop.service'))?.[1] as string
+  const reload = handover(t, words.split(' '))
+  assert.equal(await reload.ended, 3, reload.said())
 })
 
 const python = tool('python3')
