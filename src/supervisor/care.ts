@@ -87,9 +87,13 @@ export class WorkerCare {
     if (this.#timer === null) return
     for (const slot of this.#owner.slots()) {
       const { pulse } = slot
-      if (pulse === null || pulse.heardAt === null || pulse.hung || slot.debugged) continue
-      const silent = this.#clock - pulse.heardAt
-      if (silent <= this.#options.hungAfter || (slot.state !== 'ready' && slot.state !== 'draining')) continue
+      if (pulse === null || pulse.hung || slot.debugged) continue
+      if (slot.state !== 'ready' && slot.state !== 'draining') continue
+      // One that has served since and never said a word is as silent as one that stopped.
+      if (slot.target?.beats) pulse.awaitedAt ??= this.#clock
+      const last = pulse.heardAt ?? pulse.awaitedAt
+      const silent = last === null ? 0 : this.#clock - last
+      if (silent <= this.#options.hungAfter) continue
       pulse.hung = true
       this.#owner.suspend(slot, true)
       const { number: worker, pid, generation } = slot

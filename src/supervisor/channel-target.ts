@@ -140,6 +140,11 @@ export class ChannelTarget implements PortTaker {
     this.claimed()
   }
 
+  /** Whether its release says that it lives. */
+  get beats(): boolean {
+    return this.#channel.peer?.capabilities.includes('beats') === true
+  }
+
   get takesPorts(): boolean {
     return this.#channel.peer?.capabilities.includes('ports') === true
   }

@@ -20,6 +20,8 @@ export class Pulse {
   readonly since = Date.now()
   /** On the clock of whoever counts beats; null: none yet. */
   heardAt: number | null = null
+  /** On the same clock: since when there should be some; null: none is to be expected. */
+  awaitedAt: number | null = null
   hung = false
   /** Beats in a row with too much lag. */
   late = 0
