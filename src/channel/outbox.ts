@@ -21,6 +21,13 @@ interface Transports {
   count: number
 }
 
+/** What was counted on a link: descriptors sent and settled, those of the peer's claimed, its transports closed. */
+export interface Counters {
+  readonly sent: number
+  readonly claimed: number
+  readonly finished: number
+}
+
 /** One frame with descriptors that are held elsewhere, until it is sent. */
 interface Carrying {
   kind: 'carrying'
@@ -70,11 +77,26 @@ export class Outbox {
   #finished = 0
   #finishedSent = 0
 
-  /** Borrows the socket. */
-  constructor(socket: number, hello: Uint8Array) {
+  /** Borrows the socket. @param start  our hello, or how somebody else left it, by whom it was said, and heard */
+  constructor(socket: number, start: Uint8Array | Counters) {
     this.#socket = socket
-    const frame = encodeFrame(FrameType.hello, hello)
-    this.#hello = { kind: 'bytes', buffer: frame, start: 0, end: frame.length }
+    const frame = start instanceof Uint8Array ? encodeFrame(FrameType.hello, start) : null
+    this.#hello = frame && { kind: 'bytes', buffer: frame, start: 0, end: frame.length }
+    if (!(start instanceof Uint8Array)) this.#resume(start)
+  }
+
+  /** What was told, when all of it is with the kernel. */
+  get counters(): Counters {
+    return { sent: this.held.sent, claimed: this.#claimedSent, finished: this.#finishedSent }
+  }
+
+  #resume({ sent, claimed, finished }: Counters): void {
+    this.#open = true
+    this.held.startAt(sent)
+    this.#claimed = claimed
+    this.#claimedSent = claimed
+    this.#finished = finished
+    this.#finishedSent = finished
   }
 
   /** The peer's hello was accepted: from now on more than our own hello may go. */
