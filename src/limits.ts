@@ -233,3 +233,26 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
+
+// Replacing the supervisor.
+
+/** Bytes of a line of a worker's output; a longer one is told in pieces. */
+export const OUTPUT_LINE_MAX = 1024 * 1024
+
+/** Milliseconds in which everything must come to rest before a supervisor can be replaced, unless asked otherwise. */
+export const SUCCESSION_REST = 5_000
+
+/** Milliseconds in which the successor must have made everything of what it was told, unless asked otherwise. */
+export const SUCCESSION_READY = 20_000
+
+/** Milliseconds between looks whether everything is at rest. */
+export const SUCCESSION_INTERVAL = 2
+
+/** Descriptors that go to the successor in one message; the kernel takes 253. */
+export const SUCCESSION_BATCH = 200
+
+/** Descriptors that a successor is told of at most. */
+export const SUCCESSION_DESCRIPTORS_MAX = 1_000_000
+
+/** Milliseconds a successor waits to see whether its predecessor is dead, when the channel ended and nothing was said. */
+export const SUCCESSION_DEATH_WAIT = 2_000

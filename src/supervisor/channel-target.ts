@@ -4,6 +4,15 @@ import type { Target, TargetStatus } from '../dispatch/target.js'
 import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
 import type { Arrivals } from '../transport/arrivals.js'
 
+/** What a target counts. JSON. */
+export interface TargetState {
+  readonly ready: boolean
+  readonly draining: boolean
+  readonly taken: number
+  readonly returned: number
+  readonly finished: number
+}
+
 /**
  * A target at the other end of a channel: a worker process, a worker thread, a peer.
  *
@@ -59,6 +68,20 @@ export class ChannelTarget implements Target {
 
   get isReady(): boolean {
     return this.#ready
+  }
+
+  get state(): TargetState {
+    const { isReady: ready } = this
+    return { ready, draining: this.#draining, taken: this.#taken, returned: this.#returned, finished: this.#finished }
+  }
+
+  /** Counts on from where another stopped. */
+  resume({ ready, draining, taken, returned, finished }: TargetState): void {
+    this.#ready = ready
+    this.#draining = draining
+    this.#taken = taken
+    this.#returned = returned
+    this.#finished = finished
   }
 
   get capacity(): number {

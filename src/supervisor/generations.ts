@@ -33,6 +33,8 @@ export class Generations {
   /** All that have workers, oldest first. */
   readonly #all = new Set<Generation>()
   #current: Generation
+  /** What the next generation is made of. */
+  #base: readonly Place[]
   #next: Preparation | null = null
   /** The last number given away. One that failed keeps its own. */
   #last = 1
@@ -44,6 +46,7 @@ export class Generations {
     this.#owner = owner
     this.#ports = ports
     this.#tell = tell
+    this.#base = places
     this.#current = new Generation(1, places, owner)
     this.#all.add(this.#current)
   }
@@ -51,6 +54,50 @@ export class Generations {
   /** Of all generations, the oldest first. */
   get slots(): Slot[] {
     return [...this.#all].flatMap(({ slots }) => slots)
+  }
+
+  get current(): Generation {
+    return this.#current
+  }
+
+  /** All that have workers, the oldest first. */
+  get all(): Generation[] {
+    return [...this.#all]
+  }
+
+  /** The last number given away. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** A reload is under way, and has not switched. */
+  get isPreparing(): boolean {
+    return this.#next !== null
+  }
+
+  /** Goes on with the generations of another supervisor; the next one is made of our own places. */
+  resume(all: readonly Generation[], current: Generation, last: number): void {
+    this.#all.clear()
+    for (const generation of all) this.#all.add(generation)
+    this.#current = current
+    this.#last = last
+  }
+
+  /** Ends those before the current one in the time that they have left. */
+  finish(left: (generation: Generation) => number): void {
+    for (const generation of this.all) {
+      if (generation === this.#current) continue
+      const { number: previous } = generation
+      const told = { generation: this.#current.number, previous }
+      void this.#end(generation, left(generation), true).then(() => this.#tell('reloaded', told))
+    }
+  }
+
+  /** Another supervisor goes on with all of them. */
+  letGo(): void {
+    this.#stopped = true
+    for (const slot of this.slots) slot.letGo()
+    this.#all.clear()
   }
 
   /** @throws {TypeError} a script is not there */
@@ -105,7 +152,7 @@ export class Generations {
 
   async #replace({ change, milliseconds, drainTimeout }: SettledReload): Promise<Switch> {
     if (this.#stopped) throw stopped()
-    const places = this.#current.places.map((place) => ({ ...place, program: { ...place.program, ...change } }))
+    const places = this.#base.map((place) => ({ ...place, program: { ...place.program, ...change } }))
     checkScripts(places)
     const previous = this.#current
     const generation = new Generation(++this.#last, places, this.#owner)
@@ -140,6 +187,7 @@ export class Generations {
       slot.retire()
     }
     this.#current = next.generation
+    this.#base = next.generation.places
     for (const slot of next.generation.slots) {
       if (slot.target !== null) this.#ports.attach(slot.target, this.#ports.portsOf([slot]))
     }

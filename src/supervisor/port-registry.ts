@@ -9,7 +9,7 @@ import type { ListenReply, ListenRequest } from '../wire/control.js'
 /** A worker's place in a generation, by identity. */
 export type PortUser = object
 
-interface Entry {
+export interface PortEntry {
   id: number
   key: string
   /** As it was asked for. */
@@ -30,7 +30,7 @@ export class PortRegistry {
   readonly #backlog: number | undefined
   readonly #statusDelay: number
   readonly #handshakes: readonly SettledHandshake[]
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, PortEntry>()
   #ids = 0
   #retired = false
 
@@ -103,35 +103,69 @@ export class PortRegistry {
    */
   openOwn(list: readonly ListenOptions[], opened: (address: SocketAddress | string) => void): void {
     try {
-      for (const options of list) opened(this.#openOne(options).address)
+      for (const options of list) opened(this.#openOne(options).port.address)
     } catch (error) {
       this.clear()
       throw error
     }
   }
 
-  #openOne(options: ListenOptions): ListeningPort {
+  #openOne(options: ListenOptions): PortEntry {
     const port = ListeningPort.open({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
     const host = 'path' in options ? options.path : (options.host ?? '')
-    this.#add({ key: `own:${this.#ids}`, host, port, own: true })
-    return port
+    return this.#add({ key: `own:${this.#ids}`, host, port, own: true })
   }
 
-  #add(entry: Omit<Entry, 'id' | 'users'>): Entry {
+  #add(entry: Omit<PortEntry, 'id' | 'users'>): PortEntry {
     const added = { ...entry, id: ++this.#ids, users: new Set<PortUser>() }
+    this.#enter(added)
+    return added
+  }
+
+  #enter(added: PortEntry): void {
     try {
       this.#dispatcher.open(added.id, added.port, this.#handshakeOf(added.port))
     } catch (error) {
       added.port.close()
       throw error
     }
-    this.#entries.set(entry.key, added)
-    return added
+    this.#entries.set(added.key, added)
   }
 
   #handshakeOf({ address }: ListeningPort): SettledHandshake | null {
     const place = placeOf(address)
     return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
+  }
+
+  /** All that are open. Borrowed. */
+  get entries(): readonly PortEntry[] {
+    return [...this.#entries.values()]
+  }
+
+  /** Goes on with a port that somebody else had under this number. Takes the port. */
+  resume(entry: PortEntry): void {
+    this.#ids = Math.max(this.#ids, entry.id)
+    this.#enter(entry)
+  }
+
+  /**
+   * Opens ports of the supervisor's own that are not open yet; those that are not among them are workers' alone.
+   * @throws {SyscallError | RangeError | TypeError} as `ListeningPort.open`
+   */
+  keepListening(list: readonly ListenOptions[]): void {
+    const own = new Set(list.map((options) => this.#opened(options) ?? this.#openOne(options)))
+    for (const entry of this.entries) entry.own = own.has(entry)
+  }
+
+  /** One of the supervisor's own that was opened like this. */
+  #opened(options: ListenOptions): PortEntry | undefined {
+    const place = 'path' in options ? options.path : options.port
+    const host = 'path' in options ? options.path : (options.host ?? '')
+    return this.entries.find(({ own, host: asked, port: { address, options: before } }) => {
+      if (!own || asked !== host) return false
+      if (typeof address === 'string') return 'path' in options
+      return address.port === place || (before !== null && 'port' in before && before.port === place)
+    })
   }
 
   attach(target: Target, ids: readonly number[]): void {
@@ -184,9 +218,12 @@ export class PortRegistry {
     for (const entry of [...this.#entries.values()]) if (entry.users.has(place)) this.#leave(entry, place)
   }
 
-  #leave(entry: Entry, place: PortUser): void {
+  #leave(entry: PortEntry, place: PortUser): void {
     entry.users.delete(place)
-    if (entry.users.size > 0 || entry.own) return
+    if (entry.users.size === 0 && !entry.own) this.#close(entry)
+  }
+
+  #close(entry: PortEntry): void {
     this.#entries.delete(entry.key)
     this.#dispatcher.shut(entry.id)
     entry.port.close()
@@ -211,13 +248,13 @@ export class PortRegistry {
   }
 
   /** A port that was opened as "any" and is now asked for by the number it got. */
-  #bound(host: string, port: number | null): Entry | undefined {
+  #bound(host: string, port: number | null): PortEntry | undefined {
     return [...this.#entries.values()].find(
       ({ port: { address }, host: asked }) => asked === host && typeof address !== 'string' && address.port === port,
     )
   }
 
-  #byId(id: number): Entry | undefined {
+  #byId(id: number): PortEntry | undefined {
     return [...this.#entries.values()].find((entry) => entry.id === id)
   }
 

@@ -3,7 +3,7 @@ import { RELOAD_PORTS_GRACE } from '../limits.js'
 import type { Generation } from './generation.js'
 import type { PortRegistry } from './port-registry.js'
 import type { Slot } from './slot.js'
-import type { WorkerEnd } from './worker.js'
+import { howEnded, type WorkerEnd } from './worker.js'
 
 /**
  * A generation that gets ready while the one before it serves. It is ready when every worker listens, and some worker on
@@ -63,7 +63,7 @@ export class Preparation {
 
   /** A worker is gone. */
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
-    const how = end.signal ?? `exit code ${end.code}`
+    const how = howEnded(end)
     const why = refusal ?? end.error
     const because = why === undefined ? '' : `: ${why.message}`
     this.fail(this.#failure(`worker ${slot.number} ended (${how}) before all were ready${because}`, why))

@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { Returned } from '../channel/held-descriptors.js'
 import type { TargetStatus } from '../dispatch/target.js'
-import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
+import { KILL_AFTER } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
+import type { Gate } from './gate.js'
 import { type Place, programOf } from './places.js'
 import type { Relay } from './relay.js'
+import type { SlotRecord } from './slot-record.js'
+import { endInTime, Tenant } from './tenant.js'
 import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
 
 /** What a place for a worker needs of the supervisor. */
@@ -19,6 +20,8 @@ export interface SlotOwner {
   readonly drainTimeout: number
   /** By which workers hand connections to one another. */
   readonly relay: Relay
+  /** Closed while another process may take our place. */
+  readonly gate: Gate
   started(slot: Slot): void
   message(slot: Slot, target: ChannelTarget, message: FromWorker): void
   line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
@@ -47,11 +50,19 @@ export class Slot {
   readonly generation: number
   /** The group it belongs to; null: none. */
   readonly group: string | null
-  readonly #program: Program
+  /** What its workers run. */
+  readonly program: Program
   readonly #owner: SlotOwner
   readonly #backoff = new Backoff()
   #worker: Worker | null = null
   #target: ChannelTarget | null = null
+  #tenant: Tenant | null = null
+  #since = 0
+  #restartAt = 0
+  /** When the worker that is to stop is ended, as performance.now() tells. */
+  #stopAt: number | null = null
+  /** What ends it then. */
+  readonly #killers: NodeJS.Timeout[] = []
   #state: SlotState = 'stopped'
   #restarts = 0
   /** Stopped for good. */
@@ -74,8 +85,8 @@ export class Slot {
       HANDOVER_GENERATION: String(generation),
       ...(group === null ? {} : { HANDOVER_GROUP: group }),
     }
-    this.#program = { ...program, env: { ...program.env, ...own } }
-    if (group === null) delete this.#program.env.HANDOVER_GROUP // a supervisor may itself run in a worker
+    this.program = { ...program, env: { ...program.env, ...own } }
+    if (group === null) delete this.program.env.HANDOVER_GROUP // a supervisor may itself run in a worker
     this.#owner = owner
   }
 
@@ -95,30 +106,23 @@ export class Slot {
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
   start(): void {
     if (this.#retired) return
-    const since = performance.now()
+    this.#since = performance.now()
     this.#state = 'starting'
-    let worker: Worker
     try {
-      worker = this.#startWorker()
+      this.#startWorker(this.#owner.start)
     } catch (error) {
       setImmediate(() => this.#ended({ code: null, signal: null, error: error as Error }, 0))
       return
     }
-    worker.ended.then((end) => {
-      worker.channel.closeAfterDeath()
-      this.#ended(end, performance.now() - since)
-    })
-    this.#read(worker.stdout, 'stdout')
-    this.#read(worker.stderr, 'stderr')
     this.#owner.started(this)
   }
 
-  #startWorker(): Worker {
-    const { start, limit } = this.#owner
+  #startWorker(start: StartWorker): void {
+    const { limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
     const end = this.#owner.relay.end(this.number, this)
-    const worker = start(this.#program, {
+    const worker = start(this.program, {
       ...end.handlers,
       message: (message) => {
         const word = (message ?? {}) as FromWorker // whatever a worker says, it is no reason to fall over
@@ -145,7 +149,53 @@ export class Slot {
     started = worker
     this.#worker = worker
     this.#target = target
-    return worker
+    this.#tenant = new Tenant(worker, target, end, (name, text) => this.#owner.line(this, name, text))
+    this.#tenant.ended.then((end) => {
+      this.#owner.gate.pass(() => {
+        worker.channel.closeAfterDeath()
+        this.#ended(end, performance.now() - this.#since)
+      })
+    })
+  }
+
+  /** What a successor must know; null: something is on its way. */
+  get record(): SlotRecord | null {
+    const worker = this.#tenant === null ? null : this.#tenant.record
+    if (worker === undefined || (worker === null && this.#state === 'starting')) return null
+    const { number, state } = this
+    const now = performance.now()
+    const patience = this.#stopAt === null ? null : Math.max(0, this.#stopAt - now)
+    const restartIn = this.#timer === null ? null : Math.max(0, this.#restartAt - now)
+    const [restarts, backoff, lived] = [this.#restarts, this.#backoff.next, now - this.#since]
+    return { number, state, restarts, backoff, lived, restartIn, patience, worker }
+  }
+
+  /** What it has of its worker, to hold it and let it go; null: there is none. */
+  get tenant(): Tenant | null {
+    return this.#tenant
+  }
+
+  /** Another supervisor goes on with its worker, and with the place. */
+  letGo(): void {
+    this.retire()
+    this.#killers.forEach(clearTimeout)
+    this.#tenant?.letGo()
+    this.#tenant = null
+    this.#worker = null
+    this.#target = null
+    this.#state = 'stopped'
+  }
+
+  /** Goes on where another supervisor stopped. The worker's link is held. */
+  resume({ state, restarts, backoff, lived, restartIn, worker }: SlotRecord, start: StartWorker | null): void {
+    this.#restarts = restarts
+    this.#backoff.next = backoff
+    this.#since = performance.now() - lived
+    this.#state = state
+    if (restartIn !== null) this.#startIn(restartIn)
+    if (worker === null || start === null) return
+    this.#startWorker(start)
+    this.#tenant?.resume(worker)
   }
 
   /**
@@ -155,11 +205,7 @@ export class Slot {
   #withoutChannel(worker: Worker, error: Error | null): void {
     if (error !== null) return worker.kill('SIGKILL')
     if (this.#state === 'ready') this.#state = 'draining'
-    const timers = [
-      setTimeout(() => worker.kill('SIGTERM'), KILL_AFTER / 5),
-      setTimeout(() => worker.kill('SIGKILL'), this.#owner.drainTimeout + KILL_AFTER),
-    ]
-    worker.ended.then(() => timers.forEach(clearTimeout))
+    endInTime(worker, this.#owner.drainTimeout)
   }
 
   /** The worker listens: it may have connections from now on. */
@@ -203,11 +249,14 @@ export class Slot {
       else worker.kill('SIGTERM')
     }
     const patience = this.#drains ? milliseconds : 0
-    const term = setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5)
-    const kill = setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER)
+    this.#stopAt = Math.min(this.#stopAt ?? Number.POSITIVE_INFINITY, performance.now() + patience)
+    const timers = [
+      setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5),
+      setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER),
+    ]
+    this.#killers.push(...timers)
     await this.#gone
-    clearTimeout(term)
-    clearTimeout(kill)
+    timers.forEach(clearTimeout)
   }
 
   kill(): void {
@@ -220,13 +269,6 @@ export class Slot {
     return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
   }
 
-  #read(stream: Readable | null, name: 'stdout' | 'stderr'): void {
-    if (stream === null) return
-    createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
-    // A program that the worker started may hold its output open for ever: what is there by then has been read.
-    this.#worker?.ended.then(() => setTimeout(() => stream.destroy(), OUTPUT_GRACE).unref())
-  }
-
   #ended(end: WorkerEnd, lived: number): void {
     const complaint = end.error?.stack ?? end.error?.message
     for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
@@ -234,13 +276,20 @@ export class Slot {
     const again = this.#owner.ended(this, end, wait)
     this.#worker = null
     this.#target = null
+    this.#tenant = null
     this.#state = again ? 'waiting' : 'stopped'
     this.#stopped?.()
-    if (!again) return
+    if (again) this.#startIn(wait)
+  }
+
+  #startIn(wait: number): void {
+    this.#restartAt = performance.now() + wait
     this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.#restarts += 1
-      this.start()
+      this.#owner.gate.pass(() => {
+        this.#timer = null
+        this.#restarts += 1
+        this.start()
+      })
     }, wait)
   }
 }

@@ -1,11 +1,15 @@
 import { HandoverError, type SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX } from '../limits.js'
-import type { WorkerEnd } from './worker.js'
+import { howEnded, type WorkerEnd } from './worker.js'
 
 /** Whether the first workers will ever listen: what they are told by their ends, until one does. */
 export class StartUp {
   #earlyDeaths = 0
   #over = false
+
+  get isOver(): boolean {
+    return this.#over
+  }
 
   /** A worker listens. */
   ready(): void {
@@ -25,7 +29,7 @@ export class StartUp {
       return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'the script ended without listening on any port')
     }
     if (this.#earlyDeaths < EARLY_DEATHS_MAX) return null
-    const how = end.signal ?? `exit code ${end.code}`
+    const how = howEnded(end)
     return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers end before they listen (${how})`)
   }
 }

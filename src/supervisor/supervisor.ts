@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
+import type { Channel } from '../channel/channel.js'
 import { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { HandoverError } from '../errors.js'
@@ -7,6 +8,7 @@ import { STATUS_DELAY } from '../limits.js'
 import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { SupervisorEvents, Told } from './events.js'
+import { Gate } from './gate.js'
 import { Generations } from './generations.js'
 import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
@@ -22,6 +24,10 @@ import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
+import { type HandOverToOptions, handOverTo } from './succession/hand-over-to.js'
+import type { Parts } from './succession/parts.js'
+import { Succession } from './succession/succession.js'
+import { takeOver } from './succession/take-over.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
@@ -43,6 +49,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handOvers: MasterHandOvers
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
+  readonly #gate = new Gate()
+  readonly #succession = new Succession()
+  readonly #slotOwner: SlotOwner
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
@@ -80,7 +89,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
       step: () => this.#generations.step(),
     })
-    this.#generations = new Generations(places, this.#slotOwner(limit, threads), this.#ports, (name, event) => {
+    this.#slotOwner = this.#ownSlots(limit, threads)
+    this.#generations = new Generations(places, this.#slotOwner, this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
   }
@@ -120,6 +130,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const settled = settleReload(options, this.#options.drainTimeout)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
+    this.#succession.check()
     return this.#generations.reload(settled)
   }
 
@@ -128,8 +139,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * @param milliseconds  that workers have; default `drainTimeout`
    */
   stop(milliseconds = this.#options.drainTimeout): Promise<void> {
-    this.#stopping ??= this.#stop(milliseconds)
+    this.#stopping ??= this.#succession.isOwn ? this.#stop(milliseconds) : this.#cancel(milliseconds)
     return this.#stopping
+  }
+
+  async #cancel(milliseconds: number): Promise<void> {
+    if (!(await this.#succession.cancel())) await this.#stop(milliseconds)
   }
 
   /** Ends everything at once; connections in the workers are cut. */
@@ -140,13 +155,89 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Hands a live connection of this process to a worker. Takes the socket. @see MasterHandOvers.give */
-  handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+  async handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+    this.#succession.check()
     return this.#handOvers.give(socket, options)
   }
 
   /** Takes connections that workers hand to 'master' under this name. Gives the socket. @returns what ends it */
   onHandOver<State = unknown>(as: string, taken: (socket: net.Socket, state: State) => void): () => void {
     return this.#handOvers.takes.add(as, taken as (socket: net.Socket, state: unknown) => void)
+  }
+
+  /**
+   * Hands everything over to a supervisor that takes over at the other end of the channel: ports, workers, what waits. When
+   * this settles nothing of it is here, and all that is left to do is to exit. Takes the channel. @see startHeir
+   * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before; ERR_HANDOVER_STOPPED, _REPLACED
+   */
+  async handOverTo(channel: Channel, options: HandOverToOptions = {}): Promise<void> {
+    try {
+      this.#checkMovable()
+    } catch (error) {
+      channel.close()
+      throw error
+    }
+    const pid = (): number => channel.peer?.pid ?? 0
+    await this.#succession.run((signal) => handOverTo(this.#parts, channel, options, signal))
+    this.#stalls.stop()
+    this.emit('replaced', { pid: pid() })
+  }
+
+  #checkMovable(): void {
+    this.#succession.check()
+    const never = this.#started === null || this.#stopping !== null
+    if (never) throw new HandoverError('ERR_HANDOVER_STOPPED', 'a supervisor that does not run cannot be replaced')
+    const why = this.#options.threads
+      ? 'its workers are threads, which end with this process'
+      : !this.#startUp.isOver
+        ? 'no worker of it listens yet'
+        : this.#generations.isPreparing
+          ? 'a reload is under way'
+          : null
+    if (why !== null) throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', why)
+  }
+
+  /**
+   * Takes everything over from the supervisor at the other end of the channel, whose workers serve on. The options are
+   * those of the next generation; ports to `listen` on that are not there yet are opened. Takes the channel.
+   * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the other goes on as before. {TypeError | RangeError} an option
+   */
+  static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
+    let supervisor: Supervisor
+    try {
+      supervisor = new Supervisor(options)
+      if (supervisor.#options.threads) throw new TypeError('threads: workers that are taken over are processes')
+    } catch (error) {
+      channel.close()
+      throw error
+    }
+    await supervisor.#takeOver(channel)
+    return supervisor
+  }
+
+  async #takeOver(channel: Channel): Promise<void> {
+    this.#started = Promise.resolve()
+    this.#startUp.ready()
+    try {
+      await takeOver(this.#parts, channel, () => this.#ports.keepListening(this.#options.listen))
+    } catch (error) {
+      this.#stopping = Promise.resolve()
+      throw error
+    }
+    this.#stalls.start()
+    this.#tickets?.start()
+  }
+
+  get #parts(): Parts {
+    return {
+      gate: this.#gate,
+      dispatcher: this.#dispatcher,
+      generations: this.#generations,
+      ports: this.#ports,
+      setbacks: this.#setbacks,
+      tickets: this.#tickets,
+      slotOwner: this.#slotOwner,
+    }
   }
 
   status(): SupervisorStatus {
@@ -164,9 +255,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #slotOwner(limit: number, threads: boolean): SlotOwner {
+  #ownSlots(limit: number, threads: boolean): SlotOwner {
     return {
       limit,
+      gate: this.#gate,
       drainTimeout: this.#options.drainTimeout,
       relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
@@ -194,7 +286,9 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #rotated(): void {
-    for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+    this.#gate.pass(() => {
+      for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+    })
   }
 
   /** One that does not read, and for whom so much waits that no more may, learns the next ones. */

@@ -27,6 +27,11 @@ export class TicketSecrets {
     return { type: 'tickets', keys: this.#secrets.map((secret) => secret.toString('base64')) }
   }
 
+  /** Goes on with what somebody else told workers. */
+  resume(keys: readonly string[]): void {
+    this.#secrets = keys.map((key) => Buffer.from(key, 'base64'))
+  }
+
   start(): void {
     this.#timer = setInterval(() => this.#rotate(), this.#interval)
     this.#timer.unref()

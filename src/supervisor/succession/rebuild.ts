@@ -1,0 +1,170 @@
+import { isUnixStream } from '../../bootstrap/inherit.js'
+import { HandoverError } from '../../errors.js'
+import type { Descriptor } from '../../sendmsg/descriptor.js'
+import { close } from '../../syscalls/descriptor.js'
+import { arrivalNote } from '../../transport/arrival-note.js'
+import { WaitingArrivals } from '../../transport/arrivals.js'
+import { ListeningPort } from '../../transport/listening-port.js'
+import { decodeProxied } from '../../transport/proxied.js'
+import { Generation } from '../generation.js'
+import type { Slot } from '../slot.js'
+import { inheritWorker } from '../worker-inherited.js'
+import type { Description, OutputRecord, PlaceRecord, WaitingRecord, WorkerThings } from './description.js'
+import type { Parts } from './parts.js'
+
+/**
+ * Makes of a description what its writer is: in a supervisor that has started nothing yet, and that does nothing before
+ * `goOn`. Owns the descriptors from the start.
+ */
+export class Rebuilt {
+  readonly #parts: Parts
+  readonly #description: Description
+  readonly #things: readonly Descriptor[]
+  readonly #outputs = new Map<Slot, WorkerThings>()
+  readonly #slots = new Map<string, Slot>()
+
+  /** @throws {HandoverError} ERR_HANDOVER_IDENTITY: something is not what it is said to be; all is closed then */
+  constructor(parts: Parts, description: Description, things: readonly Descriptor[]) {
+    this.#parts = parts
+    this.#description = description
+    this.#things = things
+    parts.gate.close()
+    try {
+      this.#numbers()
+      this.#generations()
+      this.#ports()
+    } catch (error) {
+      this.discard()
+      throw error
+    }
+  }
+
+  get workers(): number {
+    return this.#outputs.size
+  }
+
+  get ports(): number {
+    return this.#parts.ports.entries.length
+  }
+
+  #numbers(): void {
+    const { dispatcher, setbacks, tickets } = this.#parts
+    const { dispatched, setbacks: counts, tickets: keys } = this.#description
+    dispatcher.dispatched = dispatched
+    Object.assign(setbacks.counts, counts)
+    if (keys !== null) tickets?.resume(keys)
+  }
+
+  #generations(): void {
+    const { generations, slotOwner } = this.#parts
+    const { programs, current, last } = this.#description
+    const all = this.#description.generations.map(({ number, places }) => {
+      const settled = places.map(({ number: place, group, own, program }) => {
+        return { number: place, group, own, program: programs[program] as (typeof programs)[number] }
+      })
+      const generation = new Generation(number, settled, slotOwner)
+      places.forEach((record, index) => void this.#slot(generation.slots[index] as Slot, record))
+      return generation
+    })
+    const serving = all.find(({ number }) => number === current)
+    if (serving === undefined) throw notAsSaid('no generation serves')
+    generations.resume(all, serving, last)
+  }
+
+  #slot(slot: Slot, { slot: record, things }: PlaceRecord): void {
+    this.#slots.set(`${slot.generation}.${slot.number}`, slot)
+    if (record.worker === null || things === null) return slot.resume(record, null)
+    const { pid, link } = record.worker
+    if (!isUnixStream(this.#lent(things.socket))) throw notAsSaid(`the link of worker ${slot.number} is no UNIX stream`)
+    const socket = this.#given(things.socket)
+    slot.resume(
+      record,
+      inheritWorker({ pid, socket, link, pidfd: things.pidfd === null ? null : this.#given(things.pidfd) }),
+    )
+    this.#outputs.set(slot, things)
+  }
+
+  #ports(): void {
+    const { ports, dispatcher } = this.#parts
+    for (const { id, key, host, own, path, options, descriptors, users } of this.#description.ports) {
+      const [first, ...retired] = descriptors.map((at) => this.#given(at))
+      const port = ListeningPort.adopt(first as number, {
+        ...(path === null ? {} : { path }),
+        ...(options === null ? {} : { opened: options }),
+      })
+      port.addRetired(retired)
+      const slots = users
+        .map(([generation, place]) => this.#slots.get(`${generation}.${place}`))
+        .filter((slot) => slot !== undefined)
+      ports.resume({ id, key, host, own, port, users: new Set(slots) })
+      dispatcher.lanes.at(-1)?.freeze(true)
+      for (const slot of slots) {
+        if (slot.target !== null && this.#parts.generations.serves(slot)) ports.attach(slot.target, [id])
+      }
+    }
+  }
+
+  /** From now on it is ours: workers are heard, clients accepted, and connections that wait given. */
+  goOn(): void {
+    const { gate, generations, ports, dispatcher } = this.#parts
+    for (const record of this.#description.waiting) this.#admit(record)
+    for (const [slot, things] of this.#outputs) {
+      const [stdout, stderr] = [this.#output(things.stdout), this.#output(things.stderr)]
+      slot.tenant?.goOn({ stdout, stderr })
+    }
+    for (const lane of dispatcher.lanes) lane.freeze(false)
+    dispatcher.resumeAll()
+    const left = new Map(
+      this.#description.generations.map(({ number, places }) => {
+        return [number, Math.max(0, ...places.map(({ slot }) => slot.patience ?? 0))] as const
+      }),
+    )
+    generations.finish(({ number }) => left.get(number) ?? 0)
+    gate.open()
+    void ports
+  }
+
+  /** Nobody has looked at it, or what was found is known. */
+  #admit({ port, descriptor, route, proxied }: WaitingRecord): void {
+    const lane = this.#parts.dispatcher.lanes.find(({ id }) => id === port)
+    const number = this.#given(descriptor)
+    if (lane === undefined) return close(number)
+    if (route !== null || lane.handshake === null) {
+      return lane.waiting.add(number, route === null ? undefined : arrivalNote(route, decodeProxied(proxied)))
+    }
+    const one = new WaitingArrivals()
+    one.add(number)
+    lane.handshake.admit(one, 1)
+  }
+
+  #output(record: OutputRecord | null): { descriptor: number; rest: string } | null {
+    return record && { descriptor: this.#given(record.at), rest: record.rest }
+  }
+
+  /** It is not ours after all: closes every copy, in silence. */
+  discard(): void {
+    const { generations, ports, dispatcher } = this.#parts
+    for (const slot of this.#slots.values()) slot.letGo()
+    generations.letGo()
+    for (const { id, port } of ports.entries) {
+      dispatcher.shut(id)
+      port.abandon()
+    }
+    for (const thing of this.#things) if (thing.fd >= 0) thing.close()
+  }
+
+  #lent(at: number): number {
+    const thing = this.#things[at]
+    if (thing === undefined || thing.fd < 0) throw notAsSaid(`descriptor ${at} did not come, or is used twice`)
+    return thing.fd
+  }
+
+  #given(at: number): number {
+    this.#lent(at)
+    return (this.#things[at] as Descriptor).release()
+  }
+}
+
+function notAsSaid(what: string): HandoverError {
+  return new HandoverError('ERR_HANDOVER_IDENTITY', what)
+}

@@ -1,0 +1,96 @@
+/** Masters of their own that are replaced: `test/fixtures/succession-master.mjs`. */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { isAlive } from './command.js'
+import { fixture } from './paths.js'
+import { until } from './wait.js'
+
+export interface Said {
+  what: string
+  value: unknown
+  /** Who said it. */
+  master: number
+}
+
+export interface Succession {
+  port: number
+  /** The socket's, where that is what the program listens on. */
+  path: string
+  /** The first workers. */
+  pids: number[]
+  /** Who is the master now. */
+  master(): number
+  /** All that any master said, in order. */
+  said: Said[]
+  /** Waits until something was said so often; gives the last. */
+  hears<Value>(what: string, count?: number): Promise<Value>
+  /** Has the master replaced; settles when the successor serves, and says who it is. */
+  replace(): Promise<number>
+  /** What the master tells of itself. */
+  status(): Promise<{
+    workers: { worker: number; generation: number; pid: number; open: number; total: number; restarts: number }[]
+    dispatched: number
+    waiting: number
+    undecided: number
+  }>
+}
+
+/** Starts one; all masters and workers end with the test. */
+export async function succession(t: TestContext, script: string, env: NodeJS.ProcessEnv = {}): Promise<Succession> {
+  const child = spawn(process.execPath, [fixture('succession-master.mjs')], {
+    env: { ...process.env, SCRIPT: script, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const said: Said[] = []
+  const other: string[] = []
+  const pids = new Set<number>([child.pid ?? 0])
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      if (!line.startsWith('{"what"')) return void other.push(line)
+      const one = JSON.parse(line) as Said
+      said.push(one)
+      pids.add(one.master)
+      for (const pid of (one.value as { pids?: number[] } | null)?.pids ?? []) pids.add(pid)
+      if (one.what === 'started') pids.add((one.value as { pid: number }).pid)
+      if (one.what === 'replaced') pids.add(one.value as number)
+    })
+  }
+  t.after(async () => {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {}
+    }
+    child.stdout.destroy()
+    child.stderr.destroy()
+    await until('all processes are gone', () => ![...pids].some(isAlive))
+  })
+  const hears = async <Value>(what: string, count = 1): Promise<Value> => {
+    const all = (): Said[] => said.filter((one) => one.what === what)
+    await until(`"${what}" is said ${count} times`, () => all().length >= count).catch((error: Error) => {
+      throw new Error(`${error.message}\n${said.map((one) => JSON.stringify(one)).join('\n')}\n${other.join('\n')}`)
+    })
+    return all().at(-1)?.value as Value
+  }
+  const first = await hears<{ port: number; path: string; pids: number[] }>('serving')
+  const master = (): number => said.filter(({ what }) => what === 'serving').at(-1)?.master as number
+  const counted = (what: string): number => said.filter((one) => one.what === what).length
+  return {
+    ...first,
+    said,
+    hears,
+    master,
+    async replace() {
+      const before = counted('serving')
+      process.kill(master(), 'SIGUSR2')
+      await hears('serving', before + 1)
+      return master()
+    },
+    async status() {
+      const before = counted('status')
+      process.kill(master(), 'SIGCONT')
+      return hears('status', before + 1)
+    },
+  }
+}
