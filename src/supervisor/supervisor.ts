@@ -24,10 +24,8 @@ import type { Slot, SlotOwner } from './slot.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
-import { type HandOverToOptions, handOverTo } from './succession/hand-over-to.js'
-import type { Parts } from './succession/parts.js'
-import { Succession } from './succession/succession.js'
-import { takeOver } from './succession/take-over.js'
+import type { HandOverToOptions } from './succession/hand-over-to.js'
+import { orClose, Succession } from './succession/succession.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { startProcess } from './worker-process.js'
@@ -49,9 +47,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handOvers: MasterHandOvers
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
-  readonly #gate = new Gate()
-  readonly #succession = new Succession()
-  readonly #slotOwner: SlotOwner
+  readonly #succession: Succession
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
@@ -89,10 +85,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
       step: () => this.#generations.step(),
     })
-    this.#slotOwner = this.#ownSlots(limit, threads)
-    this.#generations = new Generations(places, this.#slotOwner, this.#ports, (name, event) => {
+    const slotOwner = this.#slotOwner(limit, threads)
+    this.#generations = new Generations(places, slotOwner, this.#ports, (name, event) => {
       this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
     })
+    this.#succession = this.#successionOf(slotOwner)
   }
 
   /**
@@ -139,12 +136,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * @param milliseconds  that workers have; default `drainTimeout`
    */
   stop(milliseconds = this.#options.drainTimeout): Promise<void> {
-    this.#stopping ??= this.#succession.isOwn ? this.#stop(milliseconds) : this.#cancel(milliseconds)
+    this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
     return this.#stopping
-  }
-
-  async #cancel(milliseconds: number): Promise<void> {
-    if (!(await this.#succession.cancel())) await this.#stop(milliseconds)
   }
 
   /** Ends everything at once; connections in the workers are cut. */
@@ -170,31 +163,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * this settles nothing of it is here, and all that is left to do is to exit. Takes the channel. @see startHeir
    * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before; ERR_HANDOVER_STOPPED, _REPLACED
    */
-  async handOverTo(channel: Channel, options: HandOverToOptions = {}): Promise<void> {
-    try {
-      this.#checkMovable()
-    } catch (error) {
-      channel.close()
-      throw error
-    }
-    const pid = (): number => channel.peer?.pid ?? 0
-    await this.#succession.run((signal) => handOverTo(this.#parts, channel, options, signal))
-    this.#stalls.stop()
-    this.emit('replaced', { pid: pid() })
-  }
-
-  #checkMovable(): void {
-    this.#succession.check()
-    const never = this.#started === null || this.#stopping !== null
-    if (never) throw new HandoverError('ERR_HANDOVER_STOPPED', 'a supervisor that does not run cannot be replaced')
-    const why = this.#options.threads
-      ? 'its workers are threads, which end with this process'
-      : !this.#startUp.isOver
-        ? 'no worker of it listens yet'
-        : this.#generations.isPreparing
-          ? 'a reload is under way'
-          : null
-    if (why !== null) throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', why)
+  handOverTo(channel: Channel, options: HandOverToOptions = {}): Promise<void> {
+    return this.#succession.handOverTo(channel, options)
   }
 
   /**
@@ -203,41 +173,23 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the other goes on as before. {TypeError | RangeError} an option
    */
   static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
-    let supervisor: Supervisor
-    try {
-      supervisor = new Supervisor(options)
-      if (supervisor.#options.threads) throw new TypeError('threads: workers that are taken over are processes')
-    } catch (error) {
-      channel.close()
-      throw error
-    }
-    await supervisor.#takeOver(channel)
+    const supervisor = orClose(channel, () => new Supervisor(options))
+    supervisor.#started = supervisor.#succession.takeOver(channel)
+    await supervisor.#started
     return supervisor
   }
 
-  async #takeOver(channel: Channel): Promise<void> {
-    this.#started = Promise.resolve()
-    this.#startUp.ready()
-    try {
-      await takeOver(this.#parts, channel, () => this.#ports.keepListening(this.#options.listen))
-    } catch (error) {
-      this.#stopping = Promise.resolve()
-      throw error
+  #successionOf(slotOwner: SlotOwner): Succession {
+    const owner = {
+      options: this.#options,
+      startUp: this.#startUp,
+      stalls: this.#stalls,
+      isRunning: () => this.#started !== null && this.#stopping === null,
+      replaced: (pid: number) => this.emit('replaced', { pid }),
     }
-    this.#stalls.start()
-    this.#tickets?.start()
-  }
-
-  get #parts(): Parts {
-    return {
-      gate: this.#gate,
-      dispatcher: this.#dispatcher,
-      generations: this.#generations,
-      ports: this.#ports,
-      setbacks: this.#setbacks,
-      tickets: this.#tickets,
-      slotOwner: this.#slotOwner,
-    }
+    const [gate, dispatcher, generations] = [slotOwner.gate, this.#dispatcher, this.#generations]
+    const [ports, setbacks, tickets] = [this.#ports, this.#setbacks, this.#tickets]
+    return new Succession({ gate, dispatcher, generations, ports, setbacks, tickets, slotOwner }, owner)
   }
 
   status(): SupervisorStatus {
@@ -255,10 +207,10 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #ownSlots(limit: number, threads: boolean): SlotOwner {
+  #slotOwner(limit: number, threads: boolean): SlotOwner {
     return {
       limit,
-      gate: this.#gate,
+      gate: new Gate(),
       drainTimeout: this.#options.drainTimeout,
       relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
@@ -286,7 +238,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #rotated(): void {
-    this.#gate.pass(() => {
+    this.#succession.pass(() => {
       for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
     })
   }

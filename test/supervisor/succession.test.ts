@@ -1,12 +1,17 @@
 /** A supervisor is replaced by another process, and nobody outside notices. */
 import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { get } from '../support/client.js'
+import { Supervisor, startHeir } from '../../src/index.js'
+import { connect, get } from '../support/client.js'
 import { isAlive } from '../support/command.js'
-import { openDescriptors } from '../support/descriptors.js'
+import { assertSockets, noLeak, openDescriptors, socketCount } from '../support/descriptors.js'
 import { type KeepAlive, keepAlive } from '../support/keep-alive.js'
+import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
-import { succession } from '../support/successions.js'
+import { type Succession, succession } from '../support/successions.js'
+import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
 /** Answers with its pid; /lines writes to its standard output; /crash ends it. */
@@ -75,4 +80,256 @@ test('200 clients see nothing of five replacements: every request is answered, c
     app.said.filter(({ what }) => what === 'ended' || what === 'broken'),
     [],
   )
+})
+
+/** Whom a new connection finds. */
+async function pidAt(app: Succession, path = '/'): Promise<number> {
+  return Number((await get({ port: app.port }, path)).body)
+}
+
+test('what was counted is counted on: connections, restarts, generations', async (t) => {
+  const app = await succession(t, program(t, APP), { WORKERS: '1' })
+  const client = await keepAlive(t, app.port)
+  await client.ask()
+  await get({ port: app.port }, '/crash').catch(() => {})
+  await app.hears('started', 1)
+  await until('another worker answers', async () => (await pidAt(app).catch(() => 0)) > 0)
+  const other = await keepAlive(t, app.port)
+  const before = await app.status()
+  await app.replace()
+  const after = await app.status()
+  assert.deepEqual(after, before)
+  assert.equal(after.workers[0]?.restarts, 1)
+  assert.equal(after.workers[0]?.open, 1)
+  other.socket.destroy()
+  await until('its end is counted by the successor', async () => (await app.status()).workers[0]?.open === 0)
+  await pidAt(app)
+  assert.equal((await app.status()).dispatched, before.dispatched + 1)
+})
+
+test('a worker that ends under the successor is replaced, although nobody can tell how it ended', async (t) => {
+  const app = await succession(t, program(t, APP))
+  await app.replace()
+  await get({ port: app.port }, '/crash').catch(() => {})
+  const { end } = await app.hears<{ end: object }>('ended')
+  assert.deepEqual(end, { code: null, signal: null, inherited: true })
+  const { pid } = await app.hears<{ pid: number }>('started')
+  assert.ok(!app.pids.includes(pid))
+  await until('it answers', async () => (await pidAt(app)) === pid)
+})
+
+test('a worker that is killed in the moment of the change is replaced by the successor', async (t) => {
+  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '8000' })
+  process.kill(app.master(), 'SIGUSR2')
+  const heir = await stoppedChild(app.master())
+  process.kill(app.pids[0] as number, 'SIGKILL')
+  process.kill(heir, 'SIGCONT')
+  await app.hears('serving', 2)
+  assert.equal(app.master(), heir)
+  const { pid } = await app.hears<{ pid: number }>('started')
+  await until('it answers', async () => (await pidAt(app)) === pid)
+})
+
+test('the output of workers goes on with the successor, also in the middle of a line', async (t) => {
+  const app = await succession(t, program(t, APP), { WORKERS: '1' })
+  await pidAt(app, '/half')
+  await app.replace()
+  await pidAt(app, '/rest')
+  assert.equal(await app.hears('line'), 'half and rest')
+  assert.equal(app.said.filter(({ what }) => what === 'line').length, 1)
+})
+
+test('the successor reloads, with its own options, and the generation is the next', async (t) => {
+  const app = await succession(t, program(t, APP))
+  await app.replace()
+  const client = await keepAlive(t, app.port)
+  await client.ask()
+  process.kill(app.master(), 'SIGHUP')
+  assert.deepEqual(await app.hears('reload'), { generation: 2 })
+  await client.ask()
+  const { workers } = await app.status()
+  assert.deepEqual(
+    workers.map(({ generation }) => generation),
+    [2, 2],
+  )
+  await until('the old workers are gone', () => !app.pids.some(isAlive))
+})
+
+test('workers that drain go on draining under the successor, and have the time that was left', async (t) => {
+  const source = APP.replace(
+    "if (request.url === '/crash')",
+    "if (request.url === '/hang') return response.write('part')\n  if (request.url === '/crash')",
+  )
+  const app = await succession(t, program(t, source), { DRAIN: '1500' })
+  const hanging = await connect({ port: app.port })
+  t.after(() => hanging.destroy())
+  hanging.on('error', () => {}).write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise((resolve) => hanging.once('data', resolve))
+  process.kill(app.master(), 'SIGHUP')
+  await until('the new generation serves', async () => !app.pids.includes(await pidAt(app)))
+  await app.replace()
+  assert.deepEqual([...new Set((await app.status()).workers.map(({ generation }) => generation))], [1, 2])
+  assert.deepEqual(await app.hears('reloaded'), { generation: 2, previous: 1 })
+  await until('the old workers are gone', () => !app.pids.some(isAlive))
+  assert.deepEqual(
+    (await app.status()).workers.map(({ generation }) => generation),
+    [2, 2],
+  )
+})
+
+test('the path of a UNIX port stays, through replacements and reloads, and goes with the last master', async (t) => {
+  const source = APP.replace("listen(0, '127.0.0.1')", 'listen(process.env.SOCKET)')
+  const path = join(scratch(t), 'app.sock')
+  const app = await succession(t, program(t, source), { SOCKET: path })
+  await app.replace()
+  assert.equal((await get({ path })).status, 200)
+  process.kill(app.master(), 'SIGHUP')
+  await app.hears('reload')
+  await app.replace()
+  assert.equal((await get({ path })).status, 200)
+  process.kill(app.master(), 'SIGTERM')
+  await until('the master is gone', () => !isAlive(app.master()))
+  assert.ok(!existsSync(path))
+})
+
+test('no descriptor is left over, neither in a successor nor in workers', async (t) => {
+  const app = await succession(t, program(t, APP))
+  await app.replace()
+  const count = async (pid: number): Promise<number> => {
+    await pidAt(app)
+    await until('no connection is open', async () => (await app.status()).workers.every(({ open }) => open === 0))
+    return openDescriptors(pid).size
+  }
+  const first = await count(app.master())
+  const worker = await count(app.pids[0] as number)
+  for (let i = 0; i < 3; i++) await app.replace()
+  await until('as many as in the first', async () => (await count(app.master())) === first)
+  await until('as many as before', async () => (await count(app.pids[0] as number)) === worker)
+})
+
+/** The child of a process that is stopped. */
+async function stoppedChild(parent: number): Promise<number> {
+  let found = 0
+  await until('its child is stopped', () => {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        if (fields[0] === 'T' && Number(fields[1]) === parent) found = Number(pid)
+      } catch {}
+    }
+    return found > 0
+  })
+  return found
+}
+
+for (const fault of [
+  'heir:exit',
+  'heir:receive:1:before:die',
+  'heir:receive:1:after:die',
+  'heir:receive:2:after:die',
+  'heir:receive:2:after:throw',
+  'heir:send:1:before:die',
+  'heir:send:1:before:stop',
+  'heir:send:1:after:die',
+  'heir:send:1:after:stop',
+  'old:send:1:after:throw',
+  'old:send:2:before:throw',
+  'old:receive:1:before:throw',
+  'old:receive:1:after:throw',
+  'old:send:3:before:throw',
+]) {
+  test(`a replacement that fails before its commit changes nothing (${fault})`, async (t) => {
+    const app = await succession(t, program(t, APP), { FAULT: fault, EVERY: '1', READY: '700' })
+    const [master, sockets] = [app.master(), socketCount(app.master())]
+    const clients = await crowd(t, app.port, 20)
+    process.kill(master, 'SIGUSR2')
+    await app.hears('not replaced')
+    const before = clients.answered()
+    await until('clients are answered', () => clients.answered() > before + 100)
+    await clients.stop()
+    const { workers } = await app.status()
+    assert.deepEqual(
+      workers.map(({ pid }) => pid),
+      app.pids,
+    )
+    assert.equal(app.master(), master)
+    await assertSockets(master, sockets, 'after a failed replacement')
+    const children = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
+    assert.deepEqual(children.sort(), [...app.pids].sort())
+  })
+}
+
+for (const fault of [
+  'old:send:2:after:die',
+  'old:receive:1:before:die',
+  'old:receive:1:after:die',
+  'old:send:3:before:die',
+  'old:send:3:after:die',
+]) {
+  test(`a master that is killed once it has told everything has a successor (${fault})`, async (t) => {
+    const app = await succession(t, program(t, APP), { FAULT: fault, EVERY: '0' })
+    const master = app.master()
+    const clients = await crowd(t, app.port, 20)
+    process.kill(master, 'SIGUSR2')
+    await app.hears('serving', 2)
+    assert.notEqual(app.master(), master)
+    const before = clients.answered()
+    await until('clients are answered', () => clients.answered() > before + 100)
+    await clients.stop()
+    const { workers } = await app.status()
+    assert.deepEqual(
+      workers.map(({ pid }) => pid),
+      app.pids,
+    )
+    assert.ok(!isAlive(master))
+  })
+}
+
+test('a worker that does not answer is named, and the master goes on', async (t) => {
+  const app = await succession(t, program(t, APP))
+  const [stopped] = app.pids as [number]
+  process.kill(stopped, 'SIGSTOP')
+  const sockets = await Promise.all(Array.from({ length: 4 }, () => connect({ port: app.port })))
+  t.after(() => sockets.forEach((socket) => void socket.destroy()))
+  await until('it owes claims', async () =>
+    (await app.status()).workers.some(({ pid, open }) => pid === stopped && open === 0),
+  )
+  process.kill(app.master(), 'SIGUSR2')
+  assert.match(
+    await app.hears<string>('not replaced'),
+    new RegExp(`not at rest within 2000 ms: worker \\d \\(process ${stopped}\\)`),
+  )
+  process.kill(stopped, 'SIGCONT')
+  for (let i = 0; i < 4; i++) assert.ok(app.pids.includes(await pidAt(app)))
+  await app.replace()
+  assert.ok(app.pids.includes(await pidAt(app)))
+})
+
+test('a reload that is under way is not interrupted', async (t) => {
+  const source = `if (process.env.HANDOVER_GENERATION === '2') await new Promise((resolve) => process.once('SIGUSR1', resolve))\n${APP}`
+  const app = await succession(t, program(t, source), { WORKERS: '1' })
+  process.kill(app.master(), 'SIGHUP')
+  const { pid } = await app.hears<{ pid: number }>('started')
+  await until('it listens to signals', () =>
+    /SigCgt:.*[2367abef]..$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+  )
+  process.kill(app.master(), 'SIGUSR2')
+  assert.equal(await app.hears('not replaced'), 'a reload is under way')
+  process.kill(pid, 'SIGUSR1')
+  assert.deepEqual(await app.hears('reload'), { generation: 2 })
+})
+
+test('workers that are threads cannot be left to another process, and a supervisor that does not run to nobody', async (t) => {
+  noLeak(t)
+  const script = program(t, APP)
+  const { supervisor } = await supervise(t, { script, threads: true })
+  await assert.rejects(startHeir(supervisor), {
+    code: 'ERR_HANDOVER_NOT_REPLACED',
+    message: /threads, which end with this process/,
+  })
+  await assert.rejects(startHeir(new Supervisor({ script })), {
+    code: 'ERR_HANDOVER_NOT_REPLACED',
+    message: /does not run/,
+  })
 })

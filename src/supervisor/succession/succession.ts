@@ -1,9 +1,34 @@
+import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
+import type { SettledOptions } from '../options.js'
+import type { StallWatch } from '../stalls.js'
+import type { StartUp } from '../start-up.js'
+import { type HandOverToOptions, handOverTo } from './hand-over-to.js'
+import type { Parts } from './parts.js'
+import { takeOver } from './take-over.js'
+
+/** What a supervisor says of itself, and is told. */
+export interface SuccessionOwner {
+  readonly options: SettledOptions
+  readonly startUp: StartUp
+  readonly stalls: StallWatch
+  /** It was started, and not stopped. */
+  isRunning(): boolean
+  /** It is another's now. */
+  replaced(pid: number): void
+}
 
 /** Whether a supervisor is its own still, is being handed over, or is another's. */
 export class Succession {
+  readonly #parts: Parts
+  readonly #owner: SuccessionOwner
   #underWay: { readonly stop: AbortController; readonly done: Promise<unknown> } | null = null
   #replaced = false
+
+  constructor(parts: Parts, owner: SuccessionOwner) {
+    this.#parts = parts
+    this.#owner = owner
+  }
 
   /** @throws {HandoverError} ERR_HANDOVER_REPLACED: it is another's, or may be in a moment */
   check(): void {
@@ -11,14 +36,27 @@ export class Succession {
     if (this.#underWay !== null) throw new HandoverError('ERR_HANDOVER_REPLACED', 'this supervisor is being replaced')
   }
 
-  get isOwn(): boolean {
-    return !this.#replaced && this.#underWay === null
+  /** Does something now, or when it is known that no other process takes its place. */
+  pass(work: () => void): void {
+    this.#parts.gate.pass(work)
   }
 
-  /** Hands it over. */
-  async run(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  /** Stops it, unless it is another's: what is under way is ended first. */
+  end(stop: () => Promise<void>): Promise<void> {
+    return this.#underWay === null && !this.#replaced ? stop() : this.#cancel(stop)
+  }
+
+  async #cancel(stop: () => Promise<void>): Promise<void> {
+    this.#underWay?.stop.abort(new HandoverError('ERR_HANDOVER_STOPPED', 'it is being stopped'))
+    await this.#underWay?.done.catch(() => {})
+    if (!this.#replaced) await stop()
+  }
+
+  /** @see Supervisor.handOverTo */
+  async handOverTo(channel: Channel, options: HandOverToOptions): Promise<void> {
+    orClose(channel, () => this.#checkMovable())
     const stop = new AbortController()
-    const done = work(stop.signal)
+    const done = handOverTo(this.#parts, channel, options, stop.signal)
     this.#underWay = { stop, done }
     try {
       await done
@@ -26,13 +64,44 @@ export class Succession {
     } finally {
       this.#underWay = null
     }
+    this.#owner.stalls.stop()
+    this.#owner.replaced(channel.peer?.pid ?? 0)
   }
 
-  /** Ends what is under way. @returns whether it is another's all the same */
-  async cancel(): Promise<boolean> {
-    const { stop, done } = this.#underWay ?? {}
-    stop?.abort(new HandoverError('ERR_HANDOVER_STOPPED', 'it is being stopped'))
-    await done?.catch(() => {})
-    return this.#replaced
+  #checkMovable(): void {
+    this.check()
+    const { options, startUp } = this.#owner
+    if (!this.#owner.isRunning()) {
+      throw new HandoverError('ERR_HANDOVER_STOPPED', 'a supervisor that does not run cannot be replaced')
+    }
+    if (options.threads) throw notNow('its workers are threads, which end with this process')
+    if (!startUp.isOver) throw notNow('no worker of it listens yet')
+    if (this.#parts.generations.isPreparing) throw notNow('a reload is under way')
   }
+
+  /** @see Supervisor.takeOver */
+  async takeOver(channel: Channel): Promise<void> {
+    const { options, startUp, stalls } = this.#owner
+    orClose(channel, () => {
+      if (options.threads) throw new TypeError('threads: workers that are taken over are processes')
+    })
+    startUp.ready()
+    await takeOver(this.#parts, channel, () => this.#parts.ports.keepListening(options.listen))
+    stalls.start()
+    this.#parts.tickets?.start()
+  }
+}
+
+/** Closes the channel if something throws. */
+export function orClose<Result>(channel: Channel, work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    channel.close()
+    throw error
+  }
+}
+
+function notNow(why: string): HandoverError {
+  return new HandoverError('ERR_HANDOVER_NOT_REPLACED', why)
 }
