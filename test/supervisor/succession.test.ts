@@ -1,63 +1,18 @@
 /** A supervisor is replaced by another process, and nobody outside notices. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { Supervisor, startHeir } from '../../src/index.js'
 import { connect, get } from '../support/client.js'
-import { isAlive } from '../support/command.js'
-import { assertSockets, noLeak, openDescriptors, socketCount } from '../support/descriptors.js'
-import { type KeepAlive, keepAlive } from '../support/keep-alive.js'
+import { noLeak, openDescriptors } from '../support/descriptors.js'
+import { keepAlive } from '../support/keep-alive.js'
 import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
-import { type Succession, succession } from '../support/successions.js'
+import { APP, crowd, pidAt, stoppedChild } from '../support/succession-clients.js'
+import { isRunning, succession } from '../support/successions.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
-
-/** Answers with its pid; /lines writes to its standard output; /crash ends it. */
-const APP = `import { createServer } from 'node:http'
-createServer((request, response) => {
-  if (request.url === '/crash') process.exit(7)
-  if (request.url === '/half') process.stdout.write('half ')
-  if (request.url === '/rest') process.stdout.write('and rest\\n')
-  const body = String(process.pid)
-  response.writeHead(200, { 'Content-Length': body.length })
-  response.end(body)
-}).listen(0, '127.0.0.1')
-`
-
-/** Clients that ask again and again, over connections they keep and over new ones. */
-async function crowd(
-  t: TestContext,
-  port: number,
-  count: number,
-): Promise<{ answered(): number; stop(): Promise<void> }> {
-  let on = true
-  let answered = 0
-  const kept: KeepAlive[] = await Promise.all(Array.from({ length: count / 2 }, () => keepAlive(t, port)))
-  const keeping = async (client: KeepAlive): Promise<void> => {
-    while (on) {
-      await client.ask()
-      answered += 1
-    }
-  }
-  const coming = async (): Promise<void> => {
-    while (on) {
-      assert.equal((await get({ port })).status, 200)
-      answered += 1
-    }
-  }
-  const done = Promise.all([...kept.map(keeping), ...Array.from({ length: count / 2 }, coming)])
-  done.catch(() => {})
-  return {
-    answered: () => answered,
-    async stop() {
-      on = false
-      await done
-      assert.ok(kept.every(({ ended }) => !ended))
-    },
-  }
-}
 
 test('200 clients see nothing of five replacements: every request is answered, connections stay, workers are the same', async (t) => {
   const app = await succession(t, program(t, APP))
@@ -75,26 +30,25 @@ test('200 clients see nothing of five replacements: every request is answered, c
     workers.map(({ pid }) => pid),
     app.pids,
   )
-  await until('those before are gone', () => [...masters].filter(isAlive).length === 1)
+  await until('those before are gone', () => [...masters].filter(isRunning).length === 1)
   assert.deepEqual(
     app.said.filter(({ what }) => what === 'ended' || what === 'broken'),
     [],
   )
 })
 
-/** Whom a new connection finds. */
-async function pidAt(app: Succession, path = '/'): Promise<number> {
-  return Number((await get({ port: app.port }, path)).body)
-}
-
 test('what was counted is counted on: connections, restarts, generations', async (t) => {
   const app = await succession(t, program(t, APP), { WORKERS: '1' })
   const client = await keepAlive(t, app.port)
   await client.ask()
   await get({ port: app.port }, '/crash').catch(() => {})
-  await app.hears('started', 1)
+  await app.hears('started', 2)
   await until('another worker answers', async () => (await pidAt(app).catch(() => 0)) > 0)
   const other = await keepAlive(t, app.port)
+  await until('all is claimed, and its ends are told', async () => {
+    const [worker] = (await app.status()).workers
+    return worker?.unclaimed === 0 && worker.open === 1
+  })
   const before = await app.status()
   await app.replace()
   const after = await app.status()
@@ -113,7 +67,7 @@ test('a worker that ends under the successor is replaced, although nobody can te
   await get({ port: app.port }, '/crash').catch(() => {})
   const { end } = await app.hears<{ end: object }>('ended')
   assert.deepEqual(end, { code: null, signal: null, inherited: true })
-  const { pid } = await app.hears<{ pid: number }>('started')
+  const { pid } = await app.hears<{ pid: number }>('started', 3)
   assert.ok(!app.pids.includes(pid))
   await until('it answers', async () => (await pidAt(app)) === pid)
 })
@@ -126,7 +80,7 @@ test('a worker that is killed in the moment of the change is replaced by the suc
   process.kill(heir, 'SIGCONT')
   await app.hears('serving', 2)
   assert.equal(app.master(), heir)
-  const { pid } = await app.hears<{ pid: number }>('started')
+  const { pid } = await app.hears<{ pid: number }>('started', 3)
   await until('it answers', async () => (await pidAt(app)) === pid)
 })
 
@@ -152,7 +106,7 @@ test('the successor reloads, with its own options, and the generation is the nex
     workers.map(({ generation }) => generation),
     [2, 2],
   )
-  await until('the old workers are gone', () => !app.pids.some(isAlive))
+  await until('the old workers are gone', () => !app.pids.some(isRunning))
 })
 
 test('workers that drain go on draining under the successor, and have the time that was left', async (t) => {
@@ -170,7 +124,7 @@ test('workers that drain go on draining under the successor, and have the time t
   await app.replace()
   assert.deepEqual([...new Set((await app.status()).workers.map(({ generation }) => generation))], [1, 2])
   assert.deepEqual(await app.hears('reloaded'), { generation: 2, previous: 1 })
-  await until('the old workers are gone', () => !app.pids.some(isAlive))
+  await until('the old workers are gone', () => !app.pids.some(isRunning))
   assert.deepEqual(
     (await app.status()).workers.map(({ generation }) => generation),
     [2, 2],
@@ -188,7 +142,7 @@ test('the path of a UNIX port stays, through replacements and reloads, and goes 
   await app.replace()
   assert.equal((await get({ path })).status, 200)
   process.kill(app.master(), 'SIGTERM')
-  await until('the master is gone', () => !isAlive(app.master()))
+  await until('the master is gone', () => !isRunning(app.master()))
   assert.ok(!existsSync(path))
 })
 
@@ -206,85 +160,6 @@ test('no descriptor is left over, neither in a successor nor in workers', async 
   await until('as many as in the first', async () => (await count(app.master())) === first)
   await until('as many as before', async () => (await count(app.pids[0] as number)) === worker)
 })
-
-/** The child of a process that is stopped. */
-async function stoppedChild(parent: number): Promise<number> {
-  let found = 0
-  await until('its child is stopped', () => {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-        if (fields[0] === 'T' && Number(fields[1]) === parent) found = Number(pid)
-      } catch {}
-    }
-    return found > 0
-  })
-  return found
-}
-
-for (const fault of [
-  'heir:exit',
-  'heir:receive:1:before:die',
-  'heir:receive:1:after:die',
-  'heir:receive:2:after:die',
-  'heir:receive:2:after:throw',
-  'heir:send:1:before:die',
-  'heir:send:1:before:stop',
-  'heir:send:1:after:die',
-  'heir:send:1:after:stop',
-  'old:send:1:after:throw',
-  'old:send:2:before:throw',
-  'old:receive:1:before:throw',
-  'old:receive:1:after:throw',
-  'old:send:3:before:throw',
-]) {
-  test(`a replacement that fails before its commit changes nothing (${fault})`, async (t) => {
-    const app = await succession(t, program(t, APP), { FAULT: fault, EVERY: '1', READY: '700' })
-    const [master, sockets] = [app.master(), socketCount(app.master())]
-    const clients = await crowd(t, app.port, 20)
-    process.kill(master, 'SIGUSR2')
-    await app.hears('not replaced')
-    const before = clients.answered()
-    await until('clients are answered', () => clients.answered() > before + 100)
-    await clients.stop()
-    const { workers } = await app.status()
-    assert.deepEqual(
-      workers.map(({ pid }) => pid),
-      app.pids,
-    )
-    assert.equal(app.master(), master)
-    await assertSockets(master, sockets, 'after a failed replacement')
-    const children = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
-    assert.deepEqual(children.sort(), [...app.pids].sort())
-  })
-}
-
-for (const fault of [
-  'old:send:2:after:die',
-  'old:receive:1:before:die',
-  'old:receive:1:after:die',
-  'old:send:3:before:die',
-  'old:send:3:after:die',
-]) {
-  test(`a master that is killed once it has told everything has a successor (${fault})`, async (t) => {
-    const app = await succession(t, program(t, APP), { FAULT: fault, EVERY: '0' })
-    const master = app.master()
-    const clients = await crowd(t, app.port, 20)
-    process.kill(master, 'SIGUSR2')
-    await app.hears('serving', 2)
-    assert.notEqual(app.master(), master)
-    const before = clients.answered()
-    await until('clients are answered', () => clients.answered() > before + 100)
-    await clients.stop()
-    const { workers } = await app.status()
-    assert.deepEqual(
-      workers.map(({ pid }) => pid),
-      app.pids,
-    )
-    assert.ok(!isAlive(master))
-  })
-}
 
 test('a worker that does not answer is named, and the master goes on', async (t) => {
   const app = await succession(t, program(t, APP))
@@ -310,7 +185,7 @@ test('a reload that is under way is not interrupted', async (t) => {
   const source = `if (process.env.HANDOVER_GENERATION === '2') await new Promise((resolve) => process.once('SIGUSR1', resolve))\n${APP}`
   const app = await succession(t, program(t, source), { WORKERS: '1' })
   process.kill(app.master(), 'SIGHUP')
-  const { pid } = await app.hears<{ pid: number }>('started')
+  const { pid } = await app.hears<{ pid: number }>('started', 2)
   await until('it listens to signals', () =>
     /SigCgt:.*[2367abef]..$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
   )

@@ -1,8 +1,8 @@
 /** Masters of their own that are replaced: `test/fixtures/succession-master.mjs`. */
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { isAlive } from './command.js'
 import { fixture } from './paths.js'
 import { until } from './wait.js'
 
@@ -29,11 +29,29 @@ export interface Succession {
   replace(): Promise<number>
   /** What the master tells of itself. */
   status(): Promise<{
-    workers: { worker: number; generation: number; pid: number; open: number; total: number; restarts: number }[]
+    workers: {
+      worker: number
+      generation: number
+      pid: number
+      open: number
+      unclaimed: number
+      total: number
+      restarts: number
+    }[]
     dispatched: number
     waiting: number
     undecided: number
   }>
+}
+
+/** Whether a process is there and no zombie, which whoever it was left to may look at late. */
+export function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return !stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z')
+  } catch {
+    return false
+  }
 }
 
 /** Starts one; all masters and workers end with the test. */
@@ -64,7 +82,7 @@ export async function succession(t: TestContext, script: string, env: NodeJS.Pro
     }
     child.stdout.destroy()
     child.stderr.destroy()
-    await until('all processes are gone', () => ![...pids].some(isAlive))
+    await until('all processes are gone', () => ![...pids].some(isRunning))
   })
   const hears = async <Value>(what: string, count = 1): Promise<Value> => {
     const all = (): Said[] => said.filter((one) => one.what === what)
