@@ -256,3 +256,12 @@ export const SUCCESSION_DESCRIPTORS_MAX = 1_000_000
 
 /** Milliseconds a successor waits to see whether its predecessor is dead, when the channel ended and nothing was said. */
 export const SUCCESSION_DEATH_WAIT = 2_000
+
+/** Milliseconds after which ports that a service manager has passed and nobody asked for are closed. */
+export const SERVICE_PORTS_WAIT = 10_000
+
+/** Milliseconds between two looks whether the manager is to be told another status. */
+export const SERVICE_STATUS_INTERVAL = 1_000
+
+/** Milliseconds in which the manager must have read who its main process is. */
+export const SERVICE_BARRIER = 5_000

@@ -6,6 +6,8 @@ import type { SocketAddress } from '../transport/address.js'
 import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
 
+import type { PortKeeper } from './port-keeper.js'
+
 /** A worker's place in a generation, by identity. */
 export type PortUser = object
 
@@ -17,6 +19,8 @@ export interface PortEntry {
   port: ListeningPort
   /** The supervisor opened it by itself: it stays open as long as that does. */
   own: boolean
+  /** The name it is kept under by the keeper; null: it is not. */
+  kept?: string | null
   /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
   users: Set<PortUser>
 }
@@ -33,6 +37,8 @@ export class PortRegistry {
   readonly #entries = new Map<string, PortEntry>()
   #ids = 0
   #retired = false
+  /** Null: ports end with this process. */
+  keeper: PortKeeper | null = null
 
   /** @param statusDelay  milliseconds that word of closed connections may take */
   constructor(
@@ -63,9 +69,9 @@ export class PortRegistry {
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = this.#add({ key, host, port: this.#open(request), own: false })
+      entry = this.#add({ key, host, ...this.#found(optionsOf(request, this.#backlog)), own: false })
     } else {
-      entry.port.renew()
+      this.#renew(entry)
     }
     entry.users.add(place)
     const { address } = entry.port
@@ -111,9 +117,9 @@ export class PortRegistry {
   }
 
   #openOne(options: ListenOptions): PortEntry {
-    const port = ListeningPort.open({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
+    const found = this.#found({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
     const host = 'path' in options ? options.path : (options.host ?? '')
-    return this.#add({ key: `own:${this.#ids}`, host, port, own: true })
+    return this.#add({ key: `own:${this.#ids}`, host, ...found, own: true })
   }
 
   #add(entry: Omit<PortEntry, 'id' | 'users'>): PortEntry {
@@ -226,6 +232,7 @@ export class PortRegistry {
   #close(entry: PortEntry): void {
     this.#entries.delete(entry.key)
     this.#dispatcher.shut(entry.id)
+    if (entry.kept) this.keeper?.closed(entry.kept)
     entry.port.close()
   }
 
@@ -258,11 +265,27 @@ export class PortRegistry {
     return [...this.#entries.values()].find((entry) => entry.id === id)
   }
 
-  #open({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest): ListeningPort {
-    const queue = this.#backlog ?? Math.max(1, backlog)
-    if (port === null) return ListeningPort.open({ path: host, backlog: queue, mode: 0o777 & ~umask })
-    return ListeningPort.open({ port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) })
+  /** A port that was kept, or a new one. */
+  #found(options: ListenOptions): { port: ListeningPort; kept: string | null } {
+    const found = this.keeper?.find(options) ?? null
+    if (found !== null) return { port: found.port, kept: found.name }
+    const port = ListeningPort.open(options)
+    return { port, kept: this.keeper?.opened(port) ?? null }
   }
+
+  #renew(entry: PortEntry): void {
+    const { fd } = entry.port
+    entry.port.renew()
+    if (entry.port.fd === fd) return
+    if (entry.kept) this.keeper?.closed(entry.kept)
+    entry.kept = this.keeper?.opened(entry.port) ?? null
+  }
+}
+
+function optionsOf({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest, most?: number): ListenOptions {
+  const queue = most ?? Math.max(1, backlog)
+  if (port === null) return { path: host, backlog: queue, mode: 0o777 & ~umask }
+  return { port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) }
 }
 
 /** The name of a system error, for a worker: numbers differ between platforms. */

@@ -18,6 +18,7 @@ import {
   settleOptions,
   settleReload,
 } from './options.js'
+import type { PortKeeper } from './port-keeper.js'
 import { PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
@@ -190,6 +191,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const [gate, dispatcher, generations] = [slotOwner.gate, this.#dispatcher, this.#generations]
     const [ports, setbacks, tickets] = [this.#ports, this.#setbacks, this.#tickets]
     return new Succession({ gate, dispatcher, generations, ports, setbacks, tickets, slotOwner }, owner)
+  }
+
+  /** Opens ports through whoever keeps them beyond the end of this process. Before `start`, or after `takeOver`. */
+  keepPorts(keeper: PortKeeper): this {
+    this.#ports.keeper = keeper
+    return this
   }
 
   status(): SupervisorStatus {

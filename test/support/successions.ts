@@ -1,7 +1,8 @@
 /** Masters of their own that are replaced: `test/fixtures/succession-master.mjs`. */
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fixture } from './paths.js'
 import { until } from './wait.js'
@@ -55,11 +56,27 @@ export function isRunning(pid: number): boolean {
 }
 
 /** Starts one; all masters and workers end with the test. */
-export async function succession(t: TestContext, script: string, env: NodeJS.ProcessEnv = {}): Promise<Succession> {
-  const child = spawn(process.execPath, [fixture('succession-master.mjs')], {
-    env: { ...process.env, SCRIPT: script, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+export async function succession(
+  t: TestContext,
+  script: string,
+  env: NodeJS.ProcessEnv = {},
+  passed: { names: string; descriptors: number[] } | null = null,
+): Promise<Succession> {
+  const master = fixture('succession-master.mjs')
+  const started =
+    passed === null
+      ? [process.execPath, master]
+      : ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$0" "$1"', process.execPath, master]
+  const [command, ...args] = started as [string, ...string[]]
+  const child = spawn(command, args, {
+    env: {
+      ...process.env,
+      SCRIPT: script,
+      ...(passed && { LISTEN_FDS: String(passed.descriptors.length), LISTEN_FDNAMES: passed.names }),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe', ...(passed?.descriptors ?? [])],
+  }) as ChildProcessByStdio<null, Readable, Readable>
   const said: Said[] = []
   const other: string[] = []
   const pids = new Set<number>([child.pid ?? 0])
@@ -92,22 +109,22 @@ export async function succession(t: TestContext, script: string, env: NodeJS.Pro
     return all().at(-1)?.value as Value
   }
   const first = await hears<{ port: number; path: string; pids: number[] }>('serving')
-  const master = (): number => said.filter(({ what }) => what === 'serving').at(-1)?.master as number
+  const now = (): number => said.filter(({ what }) => what === 'serving').at(-1)?.master as number
   const counted = (what: string): number => said.filter((one) => one.what === what).length
   return {
     ...first,
     said,
     hears,
-    master,
+    master: now,
     async replace() {
       const before = counted('serving')
-      process.kill(master(), 'SIGUSR2')
+      process.kill(now(), 'SIGUSR2')
       await hears('serving', before + 1)
-      return master()
+      return now()
     },
     async status() {
       const before = counted('status')
-      process.kill(master(), 'SIGCONT')
+      process.kill(now(), 'SIGCONT')
       return hears('status', before + 1)
     },
   }

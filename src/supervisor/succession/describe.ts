@@ -96,11 +96,12 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Invento
 
 function portsOf({ ports, generations }: Parts, add: (descriptor: number) => number): PortRecord[] {
   const slots = new Set<object>(generations.slots)
-  return ports.entries.map(({ id, key, host, own, port, users }) => ({
+  return ports.entries.map(({ id, key, host, own, kept = null, port, users }) => ({
     id,
     key,
     host,
     own,
+    kept,
     path: port.path,
     options: port.options,
     descriptors: port.descriptors.map(add),

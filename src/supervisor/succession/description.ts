@@ -49,6 +49,8 @@ export interface PortRecord {
   readonly key: string
   readonly host: string
   readonly own: boolean
+  /** The name that a keeper of ports keeps it under; null: none does. */
+  readonly kept: string | null
   readonly path: string | null
   readonly options: ListenOptions | null
   /** The first is the one that listens; clients may wait in the others. */

@@ -86,7 +86,7 @@ export class Rebuilt {
 
   #ports(): void {
     const { ports, dispatcher } = this.#parts
-    for (const { id, key, host, own, path, options, descriptors, users } of this.#description.ports) {
+    for (const { id, key, host, own, kept, path, options, descriptors, users } of this.#description.ports) {
       const [first, ...retired] = descriptors.map((at) => this.#given(at))
       const port = ListeningPort.adopt(first as number, {
         ...(path === null ? {} : { path }),
@@ -96,7 +96,7 @@ export class Rebuilt {
       const slots = users
         .map(([generation, place]) => this.#slots.get(`${generation}.${place}`))
         .filter((slot) => slot !== undefined)
-      ports.resume({ id, key, host, own, port, users: new Set(slots) })
+      ports.resume({ id, key, host, own, kept, port, users: new Set(slots) })
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
         if (slot.target !== null && this.#parts.generations.serves(slot)) ports.attach(slot.target, [id])
