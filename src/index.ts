@@ -84,6 +84,7 @@ export type { Header, Inspect, Inspected, More, Refusal, Verdict } from './hands
 export type { SupervisorEvents } from './supervisor/events.js'
 export type { SupervisorHandOverOptions } from './supervisor/hand-over.js'
 export type { ReloadOptions, SupervisorOptions } from './supervisor/options.js'
+export { answerOrphan, type OrphanOptions } from './supervisor/orphans.js'
 export type { GroupOptions } from './supervisor/places.js'
 export type { PortKeeper } from './supervisor/port-keeper.js'
 export { Service } from './supervisor/service/service.js'

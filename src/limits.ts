@@ -265,3 +265,7 @@ export const SERVICE_STATUS_INTERVAL = 1_000
 
 /** Milliseconds in which the manager must have read who its main process is. */
 export const SERVICE_BARRIER = 5_000
+
+/** Milliseconds that workers without a master serve what they have open before they drain, and between two questions. */
+export const ORPHAN_WAIT = 30_000
+export const ORPHAN_ASKS = 250

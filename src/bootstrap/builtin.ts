@@ -4,7 +4,11 @@ import { registerBootstrap } from './registry.js'
 import { systemd } from './systemd.js'
 import { unix } from './unix.js'
 
-/** Makes known the bootstraps that come with the package. Once a process or thread. */
+let registered = false
+
+/** Makes known the bootstraps that come with the package, once. */
 export function registerBuiltinBootstraps(): void {
+  if (registered) return
+  registered = true
   for (const bootstrap of [unix, inheritance, pid, systemd]) registerBootstrap(bootstrap)
 }

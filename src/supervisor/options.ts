@@ -3,11 +3,12 @@ import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
+import { ORPHAN_OPTIONS, type OrphanOptions, settleOrphans } from './orphans.js'
 import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
-export interface SupervisorOptions {
+export interface SupervisorOptions extends OrphanOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
   script?: string
   args?: readonly string[]
@@ -79,6 +80,7 @@ export interface SettledOptions {
   drainTimeout: number
   /** 0: none. */
   ticketRotation: number
+  orphans: 'end' | 'wait'
 }
 
 const KNOWN: readonly (keyof SupervisorOptions)[] = [
@@ -100,6 +102,7 @@ const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'batchScheduling',
   'drainTimeout',
   'ticketRotation',
+  ...ORPHAN_OPTIONS,
 ]
 
 const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
@@ -132,6 +135,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     batchScheduling: options.batchScheduling ?? false,
     drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
     ticketRotation: ticketRotation(options.ticketRotation),
+    orphans: settleOrphans(options),
   }
 }
 

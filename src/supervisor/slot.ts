@@ -20,6 +20,8 @@ export interface SlotOwner {
   readonly drainTimeout: number
   /** By which workers hand connections to one another. */
   readonly relay: Relay
+  /** What a worker does when this process is killed. */
+  readonly orphans: 'end' | 'wait'
   /** Closed while another process may take our place. */
   readonly gate: Gate
   started(slot: Slot): void
@@ -84,6 +86,7 @@ export class Slot {
       HANDOVER_WORKER: String(number),
       HANDOVER_GENERATION: String(generation),
       ...(group === null ? {} : { HANDOVER_GROUP: group }),
+      ...(owner.orphans === 'end' ? {} : { HANDOVER_ORPHANS: owner.orphans }),
     }
     this.program = { ...program, env: { ...program.env, ...own } }
     if (group === null) delete this.program.env.HANDOVER_GROUP // a supervisor may itself run in a worker

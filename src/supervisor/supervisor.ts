@@ -218,6 +218,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return {
       limit,
       gate: new Gate(),
+      orphans: this.#options.orphans,
       drainTimeout: this.#options.drainTimeout,
       relay: this.#handOvers.relay,
       start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
