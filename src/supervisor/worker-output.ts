@@ -27,7 +27,11 @@ export class WorkerOutput {
     this.#rest = rest
     stream.on('data', (bytes: Buffer) => this.#add(bytes))
     stream.on('error', () => {}) // its end is all there is to know
-    stream.on('close', () => this.#tellRest())
+    stream.on('close', () => {
+      this.#add(NOTHING)
+      this.#tellRest()
+    })
+    if (rest.length > 0) setImmediate(() => this.#add(NOTHING)) // there may be whole lines in it
   }
 
   #add(bytes: Buffer): void {
@@ -117,6 +121,7 @@ export class WorkerOutputs {
   }
 }
 
+const NOTHING = Buffer.alloc(0)
 const LF = 10
 const CR = 13
 

@@ -212,3 +212,30 @@ test('workers that are threads cannot be left to another process, and a supervis
     message: /does not run/,
   })
 })
+
+test('connections that no worker has yet go along: undecided ones, and those that wait for room', async (t) => {
+  const app = await succession(t, program(t, APP), { WORKERS: '1', MAX: '1', HANDSHAKE: '1' })
+  const sockets = [await connect({ port: app.port }), await connect({ port: app.port })] as const
+  t.after(() => sockets.forEach((socket) => void socket.destroy()))
+  const answered = sockets.map((socket) => new Promise((resolve) => socket.on('error', () => {}).once('data', resolve)))
+  for (const socket of sockets) socket.write('GET /')
+  await until('both are undecided', async () => (await app.status()).undecided === 2)
+  await app.replace()
+  assert.equal((await app.status()).undecided, 2)
+  for (const socket of sockets) socket.write(' HTTP/1.1\r\nHost: x\r\n\r\n')
+  await Promise.race(answered)
+  assert.equal((await app.status()).waiting, 1)
+  await app.replace()
+  assert.equal((await app.status()).waiting, 1)
+  const first = await Promise.race(answered.map((one, index) => one.then(() => index)))
+  sockets[first]?.destroy()
+  await Promise.all(answered)
+})
+
+test('a supervisor that is stopped while it is being replaced stops, and its successor is none', async (t) => {
+  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '8000' })
+  process.kill(app.master(), 'SIGUSR2')
+  const heir = await stoppedChild(app.master())
+  process.kill(app.master(), 'SIGTERM')
+  await until('all are gone', () => ![heir, app.master(), ...app.pids].some(isRunning))
+})

@@ -1,6 +1,7 @@
 import { activation } from '../../bootstrap/activation.js'
 import { type Notifier, notifier } from '../../bootstrap/notify.js'
 import { SERVICE_BARRIER, SERVICE_PORTS_WAIT, SERVICE_STATUS_INTERVAL } from '../../limits.js'
+import { type HeirOptions, startHeir } from '../succession/start-heir.js'
 import type { Supervisor } from '../supervisor.js'
 import { PortStore } from './port-store.js'
 
@@ -72,6 +73,20 @@ export class Service {
   /** It stops. Its ports stay in the store: a restart finds them, and whatever waits there. */
   stopping(): void {
     this.#tell(this.notifier.stopping())
+  }
+
+  /**
+   * Replaces the supervisor by a new version of this program, and settles when the manager knows its new main process: all
+   * that is left to do is to exit. @returns its pid
+   * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before. @see startHeir
+   */
+  async upgrade(supervisor: Supervisor, options: HeirOptions = {}): Promise<number> {
+    const pid = await startHeir(supervisor, {
+      ...options,
+      env: { ...(options.env ?? process.env), ...this.environment },
+    })
+    await this.replacedBy(pid)
+    return pid
   }
 
   /** A successor has everything: settles when the manager knows, and this process may exit. */
