@@ -25,7 +25,11 @@ for (const fault of [
   'old:send:3:before:throw',
 ]) {
   test(`a replacement that fails before its commit changes nothing (${fault})`, async (t) => {
-    const app = await succession(t, program(t, APP), { FAULT: fault, EVERY: '1', READY: '700' })
+    const app = await succession(t, program(t, APP), {
+      FAULT: fault,
+      EVERY: '1',
+      READY: fault.endsWith('stop') ? '2000' : '30000',
+    })
     const [master, sockets] = [app.master(), socketCount(app.master())]
     const clients = await crowd(t, app.port, 20)
     process.kill(master, 'SIGUSR2')

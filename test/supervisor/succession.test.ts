@@ -73,7 +73,7 @@ test('a worker that ends under the successor is replaced, although nobody can te
 })
 
 test('a worker that is killed in the moment of the change is replaced by the successor', async (t) => {
-  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '8000' })
+  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '30000' })
   process.kill(app.master(), 'SIGUSR2')
   const heir = await stoppedChild(app.master())
   process.kill(app.pids[0] as number, 'SIGKILL')
@@ -233,7 +233,7 @@ test('connections that no worker has yet go along: undecided ones, and those tha
 })
 
 test('a supervisor that is stopped while it is being replaced stops, and its successor is none', async (t) => {
-  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '8000' })
+  const app = await succession(t, program(t, APP), { FAULT: 'heir:send:1:before:stop', READY: '30000' })
   process.kill(app.master(), 'SIGUSR2')
   const heir = await stoppedChild(app.master())
   process.kill(app.master(), 'SIGTERM')

@@ -103,7 +103,7 @@ export async function succession(
   })
   const hears = async <Value>(what: string, count = 1): Promise<Value> => {
     const all = (): Said[] => said.filter((one) => one.what === what)
-    await until(`"${what}" is said ${count} times`, () => all().length >= count).catch((error: Error) => {
+    await until(`"${what}" is said ${count} times`, () => all().length >= count, 30_000).catch((error: Error) => {
       throw new Error(`${error.message}\n${said.map((one) => JSON.stringify(one)).join('\n')}\n${other.join('\n')}`)
     })
     return all().at(-1)?.value as Value
