@@ -55,6 +55,7 @@ NAPI_MODULE_INIT() {
   add_function(env, exports, "kcmp", handover_kcmp, shared);
   add_function(env, exports, "poll", handover_poll, shared);
   add_function(env, exports, "schedule", handover_schedule, shared);
+  add_function(env, exports, "affinity", handover_affinity, shared);
   add_function(env, exports, "accept", handover_accept, shared);
   add_function(env, exports, "peek", handover_peek, shared);
   add_function(env, exports, "sendmsg", handover_sendmsg, shared);

@@ -5,7 +5,7 @@
       "target_name": "handover",
       "sources": [
         "addon.c", "constants.c", "address.c", "descriptor.c", "socket.c", "accept.c", "peek.c", "control.c", "message.c",
-        "many.c", "arrived.c", "ready.c", "schedule.c", "watch.c", "identity.c", "pidfd.c", "lock.c", "pipe-path.c"
+        "many.c", "arrived.c", "ready.c", "schedule.c", "affinity.c", "watch.c", "identity.c", "pidfd.c", "lock.c", "pipe-path.c"
       ],
       "defines": ["NAPI_VERSION=8"],
       "cflags": ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],

@@ -123,6 +123,7 @@ napi_value handover_set_close_on_exec(napi_env, napi_callback_info);
 napi_value handover_kcmp(napi_env, napi_callback_info);
 napi_value handover_poll(napi_env, napi_callback_info);
 napi_value handover_schedule(napi_env, napi_callback_info);
+napi_value handover_affinity(napi_env, napi_callback_info);
 napi_value handover_accept(napi_env, napi_callback_info);
 napi_value handover_peek(napi_env, napi_callback_info);
 napi_value handover_sendmsg(napi_env, napi_callback_info);

@@ -20,8 +20,11 @@ try {
     join(folder, 'user.ts'),
     "import { type Bootstrap, type Channel, Supervisor, serve, share, type Policy, type ThingKind } from 'handover'\n" +
       "import { httpRequestHead, type Inspect, tlsServerName } from 'handover'\n" +
+      "import { defineConfig, type HandoverConfig } from 'handover/config'\n" +
+      "export const config: HandoverConfig = defineConfig({ workers: 'max', policy: 'round-robin', drainTimeout: '30s' })\n" +
       "import { recvmsg, rights, sendmsg, socketpair } from 'handover/sendmsg'\n" +
       "import { movableWebSockets, type WebSocketServerLike } from 'handover/ws'\n" +
+      "import { AdminServer, AgentCheck, newToken } from 'handover/admin'\n" +
       "const own: Inspect = (bytes) => (bytes.length < 9 ? { more: 9 } : bytes[0] === 1 ? { refuse: 'no' } : {})\n" +
       "const named = tlsServerName({ names: { 'a.example': 'a' }, otherwise: { refuse: '' } })\n" +
       "export const inspections: Inspect[] = [own, named, httpRequestHead({ routes: [{ to: 'a' }] })]\n" +
@@ -32,7 +35,8 @@ try {
       'const policy: Policy = (connection, targets) => (connection.peer ? targets[0]?.id : undefined)\n' +
       'export const give = (channel: Channel, port: number): Promise<void> => channel.send({ port }, [share(port)])\n' +
       'export type Open = [ThingKind<URL>, Bootstrap]\n' +
-      "export const supervisor = new Supervisor({ script: '/x.js', workers: 2, policy })\nexport { serve }\n",
+      "export const supervisor = new Supervisor({ script: '/x.js', workers: 2, policy })\nexport { serve }\n" +
+      'export const admin = [new AdminServer(supervisor, { port: 0, token: newToken() }), new AgentCheck(supervisor, { port: 0 })]\n',
   )
   run(
     resolve('node_modules/.bin/tsc'),
@@ -65,6 +69,14 @@ try {
   run('node', ['peer.mjs'], { cwd: folder })
   // Without ws, which it takes from whoever has it.
   run('node', ['--input-type=module', '--eval', "await import('handover/ws')"], { cwd: folder })
+  // The page is in the package, and prom-client comes with it.
+  const seen =
+    "import { Supervisor } from 'handover'; import { AdminServer, newToken } from 'handover/admin'; const token = newToken();" +
+    "const supervisor = new Supervisor({ script: process.cwd() + '/app.mjs' }); const admin = new AdminServer(supervisor, { port: 0, token });" +
+    "const { port } = await admin.start(); for (const path of ['?token=' + token, 'metrics']) {" +
+    "const { status } = await fetch('http://127.0.0.1:' + port + '/' + path); if (status !== 200) throw new Error(path + status) }" +
+    'await admin.stop()'
+  run('node', ['--input-type=module', '--eval', seen], { cwd: folder })
   await answers(join(folder, 'node_modules/.bin/handover'), ['run', '-w', '2', 'app.mjs'])
   console.log('the packed tarball works')
 } finally {

@@ -226,7 +226,12 @@ const HANDOVER = {
   ERR_HANDOVER_STOPPED: 'Make a new supervisor: one starts once.',
   ERR_HANDOVER_NOT_REPLACED: 'The supervisor goes on as before: the message says what was in the way. Try again.',
   ERR_HANDOVER_REPLACED: 'Another process has taken its place, or is about to: ask that one.',
-  ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens.',
+  ERR_HANDOVER_CONTROL: 'Name another path with --control, or do without by --no-control: the message says why.',
+  ERR_HANDOVER_NOT_RUNNING: 'Start it with `handover run`, or look with `handover list` for what runs.',
+  ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens, or again and again.',
+  ERR_HANDOVER_ROLLED_BACK:
+    'The workers before serve again: read what the new ones wrote, and reload when it is mended.',
+  ERR_HANDOVER_SUPERSEDED: 'A later reload took its place: wait for that one.',
 } as const
 
 export type HandoverErrorCode = keyof typeof HANDOVER
@@ -236,11 +241,18 @@ export class HandoverError extends Error {
   override readonly name = 'HandoverError'
   readonly code: HandoverErrorCode
   readonly hint: string
+  /** Of a reload that failed: the last lines of the workers that did, each behind its worker's number. */
+  declare readonly output?: readonly string[]
 
-  constructor(code: HandoverErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  constructor(
+    code: HandoverErrorCode,
+    message: string,
+    options: { cause?: unknown; output?: readonly string[] | undefined } = {},
+  ) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
     this.code = code
     this.hint = HANDOVER[code]
+    if (options.output !== undefined) this.output = options.output
   }
 }
 

@@ -81,7 +81,10 @@ export { type ProxyProtocolOptions, proxyProtocol } from './handshake/proxy-prot
 export { sessionId } from './handshake/session-id.js'
 export { type TlsKey, type TlsServerNameOptions, tlsServerName } from './handshake/tls-server-name.js'
 export type { Header, Inspect, Inspected, More, Refusal, Verdict } from './handshake/verdict.js'
+export type { DistributionMode, DistributionRule } from './supervisor/distribution-options.js'
 export type { SupervisorEvents } from './supervisor/events.js'
+export type { GenerationState, GenerationStatus } from './supervisor/generation.js'
+export type { GenerationOptions, ReadinessOptions } from './supervisor/generation-options.js'
 export type { SupervisorHandOverOptions } from './supervisor/hand-over.js'
 export type { ReloadOptions, SupervisorOptions } from './supervisor/options.js'
 export { answerOrphan, type OrphanOptions } from './supervisor/orphans.js'
@@ -104,9 +107,11 @@ export type { Route } from './transport/route.js'
 export { proxied } from './transport/shown-ends.js'
 export { type Identifiable, identify } from './transport/things.js'
 export { Transport } from './transport/transport.js'
+export type { AppWorker, AppWorkerEvents } from './worker/app-worker.js'
 export { type Drain, onDrain } from './worker/drain-handlers.js'
 export { type HandOverOptions, handOver, onHandOver } from './worker/hand-over.js'
 export { type ServeOptions, serve } from './worker/serve.js'
+export { worker } from './worker/this-worker.js'
 
 registerBuiltinBootstraps()
 

@@ -40,6 +40,12 @@ export const REST_AFTER_REFUSAL = 100
 /** Milliseconds a worker may keep to itself that connections have closed, where no limit waits for the word. */
 export const STATUS_DELAY = 2
 
+/** The same for a worker that accepts by itself: nobody decides by its numbers, and each word wakes the master. */
+export const SELF_STATUS_DELAY = 100
+
+/** Connections that a worker which accepts by itself takes at one waking: more would be a neighbour's that is idle. */
+export const SELF_ACCEPT_BATCH = 1
+
 /** Milliseconds before accept(2) is tried again after EMFILE or ENFILE, unless room appears sooner. */
 export const ACCEPT_RETRY = 100
 
@@ -269,3 +275,154 @@ export const SERVICE_BARRIER = 5_000
 /** Milliseconds that workers without a master serve what they have open before they drain, and between two questions. */
 export const ORPHAN_WAIT = 30_000
 export const ORPHAN_ASKS = 250
+// The control socket
+
+/** Bytes of a supervisor's name, so that its path fits; and entries of a folder that are looked at. */
+export const CONTROL_NAME_MAX = 64
+export const CONTROL_ENTRIES_MAX = 256
+
+/** Clients of one control socket, and what each may ask before it is answered. More is a program gone wrong. */
+export const CONTROL_CLIENTS_MAX = 64
+export const CONTROL_REQUESTS_MAX = 16
+
+/** Answers that wait for one client to take them; then it is left alone. Log lines are left out from half of it on. */
+export const CONTROL_ANSWERS_MAX = 256
+
+/** Milliseconds a supervisor that ends has to say its last answers, as every client is on this machine. */
+export const CONTROL_LAST_WORDS = 1_000
+
+/** Milliseconds a client waits for a supervisor to say hello; its event loop answers within one turn. */
+export const CONTROL_REACH = 5_000
+
+/** Lines of the new workers that a failed reload is told with. */
+export const CONTROL_OUTPUT_LINES = 50
+
+/** Lines of workers that are kept to be asked for, characters in all of them and in one, and lines told unless asked otherwise. */
+export const LOG_LINES_KEPT = 2_000
+export const LOG_BYTES_KEPT = 1024 * 1024
+export const LOG_LINE_MAX = 8 * 1024
+export const LOG_LINES_DEFAULT = 50
+
+/** Milliseconds between two looks at the counters that rates are made of. */
+export const RATE_INTERVAL = 1_000
+
+// Log files of the command
+
+/** Bytes of lines that wait for a log file that is slow or full; beyond it lines are dropped and counted. */
+export const LOG_QUEUE_MAX = 1024 * 1024
+
+/** Milliseconds until a log file that could not be written is tried again. */
+export const LOG_RETRY = 5_000
+
+/** Milliseconds that log files have for what waits when the command ends. */
+export const LOG_CLOSE_TIME = 2_000
+
+/** Milliseconds without a change of a file, after which workers are reloaded (`--watch`). */
+export const WATCH_DELAY = 100
+
+/** Milliseconds after a switch in which the command has the old workers stand by: mistakes of a release mostly show at once. */
+export const HEALTH_WINDOW_DEFAULT = 2_000
+
+/** Descriptors a worker or the master has beside its connections: its program, channels, files, a batch on its way. */
+export const DESCRIPTORS_OF_PROCESS = 320
+
+/** Descriptors without which a service whose connections are not limited is warned. 1,024 is what many systems start with. */
+export const DESCRIPTORS_USUAL = 4_096
+
+// Generations
+
+/** Milliseconds between two questions whether a new worker is ready, or still healthy, unless asked otherwise. */
+export const READINESS_INTERVAL = 250
+
+/** Milliseconds that one such question may take, unless asked otherwise. */
+export const READINESS_TIMEOUT = 5_000
+
+/** Milliseconds between looks whether new workers hang while their health is watched. */
+export const HANG_INTERVAL = 250
+
+/** The last lines of a worker's output that are kept for whoever hears that it failed, and characters of each. */
+export const LAST_LINES_MAX = 20
+export const LAST_LINE_LENGTH = 1_000
+
+// Workers: what is known of them, and what is done about it
+
+/** Milliseconds between two beats of a worker, unless asked otherwise, and at most. */
+export const HEARTBEAT_DEFAULT = 1_000
+export const HEARTBEAT_MAX = 60_000
+
+/** Milliseconds between samples of a worker's event loop: each is a timer of libuv's and nothing of JavaScript's. */
+export const LAG_RESOLUTION = 20
+
+/** Milliseconds without a beat after which a worker is hung, unless asked otherwise. */
+export const HUNG_DEFAULT = 10_000
+
+/** Beats that must have been missed, at least: fewer are the scheduler's doing. */
+export const MISSED_BEATS_MIN = 3
+
+/** Milliseconds a hung worker has to go on by itself once another has taken its place; then SIGKILL. */
+export const HUNG_GRACE = 1_000
+
+/** Milliseconds that a successor has until it listens. */
+export const SUCCESSOR_READY = 60_000
+
+/** Beats in a row that must tell of too much lag: one may be a large request. */
+export const LAG_BEATS = 3
+
+/**
+ * Milliseconds between two workers that are replaced for a limit: the first wait, doubled up to the last where a worker
+ * is over it again before it has lived so long. A leak in all of them does not take all down together.
+ */
+export const LIMIT_REST_FIRST = 5_000
+export const LIMIT_REST_LAST = 300_000
+export const LIMIT_LIFE_MIN = 60_000
+
+/** Deaths at one place within so many milliseconds, after which it is given up, unless asked otherwise. */
+export const CRASH_LOOP_DEATHS = 5
+export const CRASH_LOOP_WITHIN = 30_000
+
+/** Processors that an affinity can name; the kernel's own bound is 8192 on common systems. */
+export const PROCESSORS_MAX = 8192
+
+/** Messages for a program that does not listen to them yet; older ones are dropped. */
+export const EARLY_MESSAGES_MAX = 256
+
+/** Bytes of a channel's queue that programs' messages leave free: a drain must always get through. */
+export const MESSAGES_LEAVE_FREE = OUTBOX_BYTES_MAX / 4
+
+/** Bytes of a program's message as JSON: a frame's, less the words around it. */
+export const MESSAGE_BYTES_MAX = FRAME_PAYLOAD_MAX - 256
+
+// The admin address
+
+/** Characters of its token: at 6 bits each, 96 bits. */
+export const ADMIN_TOKEN_MIN = 16
+
+/** Connections to it at a time, and pages that watch; more are closed, as it must not get in the way of dispatch. */
+export const ADMIN_CONNECTIONS_MAX = 64
+export const ADMIN_WATCHERS_MAX = 16
+
+/** Milliseconds for the head of a request, for all of it, and between two on one connection. */
+export const ADMIN_HEAD_TIME = 5_000
+export const ADMIN_REQUEST_TIME = 10_000
+export const ADMIN_IDLE_TIME = 5_000
+
+/** Bytes of a request's head and body. */
+export const ADMIN_HEAD_BYTES_MAX = 16 * 1024
+export const ADMIN_BODY_BYTES_MAX = 4 * 1024
+
+/** Milliseconds between what pages are told, how many of these are kept for new ones, and how many notes of events. */
+export const ADMIN_INTERVAL = 1_000
+export const ADMIN_HISTORY_MAX = 300
+export const ADMIN_NOTES_MAX = 100
+
+/** Bytes that may wait for a page which does not read; it is closed then, and comes back by itself. */
+export const ADMIN_UNREAD_MAX = 256 * 1024
+
+/** Milliseconds for which an agent says `ready` from its start on and after a drain: several rounds of a balancer's checks. */
+export const AGENT_READY_TIME = 60_000
+
+/** Milliseconds of a check's connection. */
+export const AGENT_TIME = 2_000
+
+/** Milliseconds by which an event loop is late that make its worker count for half. */
+export const AGENT_LAG = 100

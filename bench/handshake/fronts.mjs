@@ -31,7 +31,15 @@ const askTls = (port) => answer(port, getTls, { servername: first, rejectUnautho
  */
 async function handover(name, routes, tls) {
   const how = routes === null ? ['-w', '2'] : ['--handshake', ROUTES]
-  const command = [process.execPath, built('cli/main.js'), 'run', ...how, APP, ...(tls === null ? [] : [tls])]
+  const command = [
+    process.execPath,
+    built('cli/main.js'),
+    'run',
+    '--no-control',
+    ...how,
+    APP,
+    ...(tls === null ? [] : [tls]),
+  ]
   const env = { ...process.env, ROUTES: routes ?? '' }
   const { port, master, workers } = await start({ name, command, env, ask: tls === null ? ask : askTls }, 2)
   return { name, ports: [port, port], front: [master], workers }

@@ -6,7 +6,7 @@ import { unix } from './unix.js'
 
 let registered = false
 
-/** Makes known the bootstraps that come with the package, once. */
+/** Makes known the bootstraps that come with the package; once is enough, more does nothing. */
 export function registerBuiltinBootstraps(): void {
   if (registered) return
   registered = true

@@ -86,10 +86,16 @@ export function spawnWithChannel(
   options: SpawnWithChannelOptions & ChannelOptions = {},
 ): { child: ChildProcess; channel: Channel } {
   const { willing, ...rest } = options
-  const { child, descriptor } = spawnWithEnd(command, args, rest, true)
+  const { child, descriptor } = spawnWithEnd(command, args, { ...rest, env: noWorker(rest.env) }, true)
   const credentials = { ...endCredentials(descriptor), pid: child.pid ?? 0 }
   const end = { descriptor, credentials, asksSender: true }
   return { child, channel: orKill(child, () => new Channel(end, willing === undefined ? {} : { willing })) }
+}
+
+/** A program that a worker starts is none itself. */
+function noWorker(given: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const { HANDOVER_WORKER, HANDOVER_GENERATION, HANDOVER_GROUP, ...env } = given
+  return env
 }
 
 /** A child without a channel is of no use to anybody. */

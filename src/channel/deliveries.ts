@@ -3,9 +3,11 @@ import { closeMany } from '../syscalls/descriptor.js'
 import type { LinkHandlers } from './handlers.js'
 
 interface Delivery {
-  /** What a message says; undefined for transports. */
+  /** What a message says; undefined for all else. */
   message?: unknown
-  /** The port of transports. */
+  /** A listening port: its descriptor, or none where there was no room for it. */
+  listens?: boolean
+  /** The port of transports, or a port itself. */
   tag: number
   descriptors: Int32Array
   /** What is said of each transport. */
@@ -41,6 +43,11 @@ export class Deliveries {
     this.#waiting.push({ tag, descriptors, details })
   }
 
+  /** Takes the descriptor. */
+  addPort(tag: number, descriptor: Int32Array): void {
+    this.#waiting.push({ listens: true, tag, descriptors: descriptor, details: null })
+  }
+
   /** Takes the first message that is wanted out of its turn. */
   pick<Wanted>(wanted: (message: unknown) => message is Wanted): Wanted | undefined {
     const at = this.#waiting.findIndex(({ message }) => message !== undefined && wanted(message))
@@ -54,18 +61,22 @@ export class Deliveries {
     for (const delivery of this.#waiting.splice(0, first < 0 ? this.#waiting.length : first)) this.#hand(delivery)
   }
 
-  /** At the peer's end: what it said is still heard; descriptors that are not claimed are closed. */
+  /**
+   * At the peer's end: what it said is still heard, and what waits at a port is this side's to serve; descriptors that are
+   * not claimed are closed.
+   */
   handLast(): void {
     for (const delivery of this.#waiting.splice(0)) {
-      if (delivery.descriptors.length === 0) this.#hand(delivery)
+      if (delivery.descriptors.length === 0 || delivery.listens) this.#hand(delivery)
       else closeMany(delivery.descriptors)
     }
   }
 
-  #hand({ message, tag, descriptors, details }: Delivery): void {
-    const { transports: onTransports, message: onMessage } = this.#handlers
+  #hand({ message, listens, tag, descriptors, details }: Delivery): void {
+    const { transports: onTransports, message: onMessage, port: onPort } = this.#handlers
     guarded(() => {
-      if (message === undefined) onTransports?.(tag, descriptors, details)
+      if (listens) onPort?.(tag, descriptors[0] ?? null)
+      else if (message === undefined) onTransports?.(tag, descriptors, details)
       else onMessage?.(message)
     })
   }

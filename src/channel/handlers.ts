@@ -29,6 +29,10 @@ export interface LinkHandlers {
   returned?(returned: Returned): void
   /** How many transports the peer has closed since the channel began. */
   finished?(count: number): void
+  /** Gives a listening port's descriptor; null: there was no room for it. */
+  port?(tag: number, descriptor: number | null): void
+  /** How many transports the peer has accepted by itself since the channel began. */
+  accepted?(count: number): void
   /** Descriptors from the peer were cut off here, for want of room; it has been told and still owns them. */
   lost?(count: number): void
   /** All that waited to be sent is with the kernel. */

@@ -29,6 +29,9 @@ export interface InboxVisitor {
   claimed(upTo: number): void
   refused(first: number, count: number): void
   finished(count: number): void
+  /** Gives the descriptor of a listening port; null when it was cut off for want of room. */
+  port(tag: number, descriptor: Int32Array | null): void
+  accepted(count: number): void
 }
 
 /** How a read ended: more may come, or the peer is gone (with an errno if it was no orderly end). */
@@ -142,6 +145,11 @@ export class Inbox {
         return this.#visitor.answered(decodeVerdict(buffer, offset, length))
       case FrameType.withdraw:
         return this.#visitor.withdrawn(decodeCount(buffer, counted(offset, length, 8)))
+      case FrameType.port:
+        if (count !== 1) throw badFrame(`a listening port of ${count} descriptors`)
+        return this.#visitor.port(buffer.readUInt32LE(counted(offset, length, 4)), this.#take(1))
+      case FrameType.accepted:
+        return this.#visitor.accepted(decodeCount(buffer, counted(offset, length, 8)))
       default:
         throw badFrame(`a frame of type ${type} comes only once, first`)
     }

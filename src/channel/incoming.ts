@@ -1,3 +1,4 @@
+import { diagnostics, publish } from '../diagnostics.js'
 import { guarded } from '../guarded.js'
 import { closeMany } from '../syscalls/descriptor.js'
 import { badFrame } from '../wire/frame.js'
@@ -20,6 +21,7 @@ export function incoming(
     hello: (value, sender) => {
       const peer = acceptHello(value)
       greeted(peer)
+      outbox.pid = peer.pid
       outbox.open()
       guarded(() => handlers.opened?.(peer, sender))
     },
@@ -49,6 +51,9 @@ export function incoming(
     },
     claimed: (upTo) => {
       held.checkSent(upTo)
+      if (diagnostics.claim.hasSubscribers && upTo > held.settled) {
+        publish<'handover:claim'>(diagnostics.claim, { pid: outbox.pid, connections: upTo - held.settled })
+      }
       held.close(upTo)
       guarded(() => handlers.claimed?.())
     },
@@ -56,13 +61,24 @@ export function incoming(
       held.checkSent(first)
       held.checkSent(first + count)
       held.close(first)
+      outbox.returned(count)
       const returned = held.giveBack(first + count)
       if (handlers.returned) guarded(() => handlers.returned?.(returned))
       else closeMany(returned.descriptors)
     },
     finished: (count) => guarded(() => handlers.finished?.(count)),
+    port: (tag, descriptor) => {
+      if (!handlers.port) {
+        if (descriptor !== null) closeMany(descriptor)
+        throw badFrame('a listening port, which this program has no use for')
+      }
+      deliveries.addPort(tag, descriptor ?? NO_DESCRIPTORS)
+    },
+    accepted: (count) => guarded(() => handlers.accepted?.(count)),
   }
 }
+
+const NO_DESCRIPTORS = new Int32Array(0)
 
 function isWilling({ willing, transports }: LinkHandlers, tag: number, count: number): boolean {
   let answer = transports !== undefined

@@ -59,6 +59,7 @@ export class Link {
     this.#deliveries = new Deliveries(handlers)
     this.#outbox = new Outbox(descriptor, state ?? Buffer.from(JSON.stringify(ownHello())))
     this.peer = state?.peer ?? null
+    this.#outbox.pid = this.peer?.pid ?? 0
     this.#held = state !== null
     this.#sender = new Sender(this.#outbox, {
       drained: () => guarded(() => handlers.drained?.()),
@@ -138,12 +139,12 @@ export class Link {
   }
 
   /**
-   * Sends a JSON message.
+   * Sends a JSON message, which leaves `spare` bytes of the queue free for those that matter more.
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError} it is too long
    */
-  send(message: unknown): void {
+  send(message: unknown, spare = 0): void {
     if (this.closed) throw linkClosed()
-    this.#outbox.message(message)
+    this.#outbox.message(message, spare)
     this.flush()
   }
 
@@ -152,10 +153,10 @@ export class Link {
     return !this.closed && this.#sender.idle
   }
 
-  /** Sends the frames of an offer. Borrows the descriptors until `sent`. */
-  offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void): void {
+  /** Sends the frames of an offer, or of a port. Borrows the descriptors until `sent`, or `dropped` at the end. */
+  offer(parts: readonly Buffer[], last: Buffer, descriptors: Int32Array, sent: () => void, dropped?: () => void): void {
     for (const part of parts) this.#outbox.carry(part)
-    this.#outbox.carry(last, descriptors, sent)
+    this.#outbox.carry(last, descriptors, sent, dropped)
     this.flush()
   }
 
@@ -171,12 +172,12 @@ export class Link {
   }
 
   /**
-   * Counts transports as closed. The peer is told with the next claim, at the latest after `statusDelay`; without a
+   * Counts transports as closed, or as accepted here. The peer is told with the next claim, at the latest after `statusDelay`; without a
    * delay, once at the end of this turn of the event loop.
    */
-  finish(count: number): void {
+  finish(count: number, accepted = 0): void {
     if (this.closed) return
-    this.#outbox.finish(count)
+    this.#outbox.finish(count, accepted)
     this.#soon.in(this.statusDelay)
   }
 
@@ -291,8 +292,7 @@ export class Link {
     this.#inbox.discard()
     this.#outbox.abandon()
     this.#deliveries.handLast()
-    const { held } = this.#outbox
-    const returned = held.giveBack(held.taken)
+    const returned = this.#outbox.giveBack()
     if (this.#handlers.closed) guarded(() => this.#handlers.closed?.(told, returned))
     else closeMany(returned.descriptors)
   }

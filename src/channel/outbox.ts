@@ -1,41 +1,13 @@
+import { diagnostics, publish } from '../diagnostics.js'
 import { dispositionOf, SyscallError } from '../errors.js'
 import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from '../limits.js'
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
 import { detailedTransports, TRANSPORTS_FRAME_BYTES, writeTransports } from '../wire/transports.js'
+import type { Counters } from './counters.js'
 import { outboxFull } from './endings.js'
-import { HeldDescriptors, type Note } from './held-descriptors.js'
-
-/** Frames without descriptors, one behind the other. */
-interface Bytes {
-  kind: 'bytes'
-  buffer: Buffer
-  start: number
-  end: number
-}
-
-/** The next `count` held descriptors, all of one tag: as many transport frames as they need. */
-interface Transports {
-  kind: 'transports'
-  tag: number
-  count: number
-}
-
-/** What was counted on a link: descriptors sent and settled, those of the peer's claimed, its transports closed. */
-export interface Counters {
-  readonly sent: number
-  readonly claimed: number
-  readonly finished: number
-}
-
-/** One frame with descriptors that are held elsewhere, until it is sent. */
-interface Carrying {
-  kind: 'carrying'
-  frame: Buffer
-  descriptors: Int32Array
-  count: number
-  sent: () => void
-}
+import { HeldDescriptors, type Note, type Returned } from './held-descriptors.js'
+import { type Bytes, type Carrying, isSpent, type Queued, type Transports } from './queued.js'
 
 /**
  * What became of a flush: all is with the kernel, some waits for room, some waits for time (descriptors in flight
@@ -43,18 +15,13 @@ interface Carrying {
  */
 export type Flushed = 'done' | 'wait' | 'retry' | 'gone'
 
-/** What carries descriptors of others leaves the queue by itself. */
-function isSpent(item: Bytes | Transports | Carrying): boolean {
-  if (item.kind === 'bytes') return item.start === item.end
-  return item.kind === 'transports' && item.count === 0
-}
-
 /** After these the stream still has an end to be read; any other failure is not the peer's doing. */
 const PEER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET'])
 
 const NO_DESCRIPTORS = new Int32Array(0)
 const CLAIM_FRAME_BYTES = HEADER_BYTES + 8
 const SMALL = 512
+const nothing = (): void => {}
 
 /**
  * The sending half: frames in order, the descriptors they carry, and the claims owed to the peer.
@@ -64,8 +31,10 @@ const SMALL = 512
  */
 export class Outbox {
   readonly held = new HeldDescriptors()
+  /** The process at the other end; 0: it has not said hello yet. */
+  pid = 0
   readonly #socket: number
-  readonly #queue: (Bytes | Transports | Carrying)[] = []
+  readonly #queue: Queued[] = []
   readonly #small = Buffer.allocUnsafeSlow(SMALL)
   readonly #header = Buffer.allocUnsafeSlow(TRANSPORTS_FRAME_BYTES)
   #hello: Bytes | null
@@ -76,6 +45,8 @@ export class Outbox {
   #claimedSent = 0
   #finished = 0
   #finishedSent = 0
+  #accepted = 0
+  #acceptedSent = 0
 
   /** Borrows the socket. @param start  our hello, or how somebody else left it, by whom it was said, and heard */
   constructor(socket: number, start: Uint8Array | Counters) {
@@ -87,16 +58,18 @@ export class Outbox {
 
   /** What was told, when all of it is with the kernel. */
   get counters(): Counters {
-    return { sent: this.held.sent, claimed: this.#claimedSent, finished: this.#finishedSent }
+    return { sent: this.held.sent, claimed: this.#claimedSent, finished: this.#finishedSent, accepted: this.#acceptedSent }
   }
 
-  #resume({ sent, claimed, finished }: Counters): void {
+  #resume({ sent, claimed, finished, accepted }: Counters): void {
     this.#open = true
     this.held.startAt(sent)
     this.#claimed = claimed
     this.#claimedSent = claimed
     this.#finished = finished
     this.#finishedSent = finished
+    this.#accepted = accepted
+    this.#acceptedSent = accepted
   }
 
   /** The peer's hello was accepted: from now on more than our own hello may go. */
@@ -105,7 +78,8 @@ export class Outbox {
   }
 
   get idle(): boolean {
-    return this.#queue.length === 0 && this.#claimed === this.#claimedSent && this.#finished === this.#finishedSent
+    const told = this.#finished === this.#finishedSent && this.#accepted === this.#acceptedSent
+    return this.#queue.length === 0 && this.#claimed === this.#claimedSent && told
   }
 
   /** Takes a descriptor; it goes with the next flush, in a frame of its tag. */
@@ -118,22 +92,28 @@ export class Outbox {
 
   /**
    * Queues a message.
+   * @param spare  bytes that must be free behind it, for messages that matter more
    * @throws {RangeError} over a limit; {HandoverError} ERR_HANDOVER_OUTBOX_FULL. Nothing is queued then.
    */
-  message(message: unknown): void {
+  message(message: unknown, spare = 0): void {
     const payload = Buffer.from(JSON.stringify(message))
     if (payload.length > FRAME_PAYLOAD_MAX) {
       throw new RangeError(`message: ${payload.length} bytes as JSON are over ${FRAME_PAYLOAD_MAX}`)
     }
-    this.append(encodeFrame(FrameType.message, payload))
+    this.append(encodeFrame(FrameType.message, payload), spare)
   }
 
   /**
-   * Queues a frame that carries descriptors, or none, behind all else: who gives it bounds it. Borrows them until `sent`, which is called once the kernel
-   * has the descriptors.
+   * Queues a frame that carries descriptors, or none, behind all else: who gives it bounds it. Borrows them until `sent`,
+   * which is called once the kernel has the descriptors, or `dropped`: it never will.
    */
-  carry(frame: Buffer, descriptors: Int32Array = NO_DESCRIPTORS, sent: () => void = () => {}): void {
-    this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent })
+  carry(
+    frame: Buffer,
+    descriptors: Int32Array = NO_DESCRIPTORS,
+    sent: () => void = nothing,
+    dropped: () => void = nothing,
+  ): void {
+    this.#queue.push({ kind: 'carrying', frame, descriptors, count: descriptors.length, sent, dropped })
   }
 
   /** The receiver of this side has taken `count` more descriptors. */
@@ -152,9 +132,10 @@ export class Outbox {
     this.#claimedSent = this.#claimed
   }
 
-  /** `count` more transports have closed. */
-  finish(count: number): void {
+  /** `count` more transports have closed, and `accepted` more were accepted here. */
+  finish(count: number, accepted: number): void {
     this.#finished += count
+    this.#accepted += accepted
   }
 
   /**
@@ -183,8 +164,21 @@ export class Outbox {
   /** Nothing can be sent any more; what is held stays held until someone takes it back. */
   abandon(): void {
     this.#gone = true
-    this.#queue.length = 0
+    for (const item of this.#queue.splice(0)) if (item.kind === 'carrying') item.dropped()
     this.#queuedBytes = 0
+  }
+
+  /** Gives what the peer has not claimed, and never will. */
+  giveBack(): Returned {
+    const returned = this.held.giveBack(this.held.taken)
+    this.returned(returned.descriptors.length)
+    return returned
+  }
+
+  /** So many came back. */
+  returned(connections: number): void {
+    if (connections === 0 || !diagnostics.return.hasSubscribers) return
+    publish<'handover:return'>(diagnostics.return, { pid: this.pid, connections })
   }
 
   #failed(errno: number): Flushed {
@@ -200,6 +194,10 @@ export class Outbox {
   /** Only behind an empty queue: while it is blocked, counters go on counting and are written once. */
   #encodeCounters(): boolean {
     this.#encodeClaim()
+    if (this.#accepted !== this.#acceptedSent) {
+      this.#acceptedSent = this.#accepted // before those that have closed, which may be among them
+      this.#encodeCounter(FrameType.accepted, this.#accepted)
+    }
     if (this.#finished !== this.#finishedSent) {
       this.#finishedSent = this.#finished
       this.#encodeCounter(FrameType.status, this.#finished)
@@ -223,8 +221,8 @@ export class Outbox {
    * Queues a whole frame without descriptors.
    * @throws {HandoverError} ERR_HANDOVER_OUTBOX_FULL: the peer does not read; nothing is queued then
    */
-  append(frame: Buffer): void {
-    if (this.#queuedBytes + frame.length > OUTBOX_BYTES_MAX) throw outboxFull(this.#queuedBytes)
+  append(frame: Buffer, spare = 0): void {
+    if (this.#queuedBytes + frame.length + spare > OUTBOX_BYTES_MAX) throw outboxFull(this.#queuedBytes)
     const item = this.#reserve(frame.length)
     frame.copy(item.buffer, item.end)
     item.end += frame.length
@@ -242,7 +240,7 @@ export class Outbox {
     return item
   }
 
-  #send(item: Bytes | Transports | Carrying): number {
+  #send(item: Queued): number {
     if (item.kind === 'bytes') return this.#sendBytes(item)
     return item.kind === 'transports' ? this.#sendHeld(item) : this.#sendCarrying(item)
   }
@@ -251,9 +249,7 @@ export class Outbox {
     const sent = sendRights(this.#socket, item.buffer, item.start, item.end - item.start, NO_DESCRIPTORS, 0, 0)
     if (sent < 0) return sent
     item.start += sent
-    if (item !== this.#hello) {
-      this.#queuedBytes -= sent
-    }
+    if (item !== this.#hello) this.#queuedBytes -= sent
     return sent
   }
 
@@ -268,6 +264,9 @@ export class Outbox {
     if (sent < 0) return sent
     this.held.sent += count
     item.count -= count
+    if (diagnostics.send.hasSubscribers) {
+      publish<'handover:send'>(diagnostics.send, { pid: this.pid, port: item.tag, connections: count })
+    }
     if (sent < frame.length) this.#restOf(frame, sent, item.count === 0)
     return sent
   }
@@ -279,6 +278,9 @@ export class Outbox {
     this.#queue.shift()
     if (sent < frame.length) this.#restOf(frame, sent, false)
     item.sent()
+    if (item.sent !== nothing && diagnostics.offer.hasSubscribers) {
+      publish<'handover:offer'>(diagnostics.offer, { pid: this.pid, descriptors: count })
+    }
     return sent
   }
 

@@ -1,7 +1,8 @@
 import type { Hello } from '../wire/hello.js'
+import type { Counters } from './counters.js'
 import type { Deliveries } from './deliveries.js'
 import type { Inbox } from './inbox.js'
-import type { Counters, Outbox } from './outbox.js'
+import type { Outbox } from './outbox.js'
 
 /**
  * All that one side of a link knows and its socket does not, in a moment in which nothing is on its way here: everything

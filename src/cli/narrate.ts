@@ -1,8 +1,11 @@
 import { printable } from '../arguments.js'
+import { tellingOf } from '../control/controllable.js'
 import type { SyscallError } from '../errors.js'
 import type { SupervisorEvents } from '../supervisor/events.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
-import { addressText, endText, type Printer } from './printer.js'
+import { narrateWork } from './narrate-work.js'
+import { addressText, type Printer } from './printer.js'
+import { endText, stepText } from './words.js'
 
 /** Milliseconds in which the same complaint is made once. */
 const QUIET = 5_000
@@ -10,6 +13,7 @@ const QUIET = 5_000
 /** Puts a supervisor's events into words. */
 export function narrate(supervisor: Supervisor, printer: Printer): void {
   const seldom = throttled(printer)
+  narrateWork(supervisor, printer)
   /** Why each worker was last refused a port: a program that does not handle it ends without a word of its own. */
   const refusals = new Map<number, string>()
   supervisor.on('listening', ({ address }) =>
@@ -42,6 +46,12 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
       connections,
     }),
   )
+  for (const name of ['reloading', 'switched', 'healthy', 'reloaded'] as const) {
+    tellingOf(supervisor).on(name, (event) => printer.info(name, stepText({ ...event, event: name }), event))
+  }
+  tellingOf(supervisor).on('rolledBack', (event) => {
+    printer.warn('rolledBack', stepText({ ...event, event: 'rolledBack' }), event)
+  })
   supervisor.on('exhausted', ({ error }) =>
     seldom('exhausted', `no free descriptor to accept with; clients wait. ${error.hint}`, codes(error)),
   )

@@ -1,5 +1,4 @@
 import type { SupervisorEvents } from '../supervisor/events.js'
-import type { WorkerEnd } from '../supervisor/worker.js'
 import type { SocketAddress } from '../transport/address.js'
 import { coloursFor } from './colours.js'
 
@@ -49,9 +48,4 @@ export function addressText(address: SocketAddress | string): string {
   const { address: host, port } = address
   if (host === '::' || host === '0.0.0.0') return `port ${port}, all addresses`
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-export function endText(end: WorkerEnd): string {
-  if (end.error && end.code === null && end.signal === null) return `could not start: ${end.error.message}`
-  return end.signal === null ? `exit code ${end.code}` : `signal ${end.signal}`
 }

@@ -1,68 +1,99 @@
+import { type Settled, settle } from '../config/settle.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import type { SupervisorOptions } from '../supervisor/options.js'
-import { Supervisor } from '../supervisor/supervisor.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+import { type Admin, adminOf, takeAdminToken } from './admin.js'
+import { Beside } from './beside.js'
+import { limitHint } from './check/descriptors.js'
 import { ExitCode } from './exit-codes.js'
+import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
 import { narrate } from './narrate.js'
-import { findHandshakes, findPolicy, findScript, UsageError } from './options.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
+import { Reloading } from './reloading.js'
+import { currentFolder, type Steering, steer, type Wanted } from './steer.js'
+import { Stopping } from './stopping.js'
+import { supervisorOf } from './supervisor-of.js'
 
 /** `handover run` as it was typed. */
-export interface RunOptions {
-  workers?: number
-  policy: string
-  handshake?: string
-  maxConnections?: number
-  maxTotal?: number
-  backlog?: number
-  drainTimeout: number
-  threads: boolean
-  preload: boolean
+export interface RunOptions extends Flags {
   live: boolean
   json: boolean
 }
 
 /** Runs a script until it is told to stop. @returns the exit code */
-export async function run(script: string, args: readonly string[], options: RunOptions): Promise<number> {
-  const cwd = process.cwd()
-  const supervisor = supervisorOf(options.handshake, {
-    script: findScript(script, cwd),
-    args,
-    policy: await findPolicy(options.policy, cwd),
-    threads: options.threads,
-    preload: options.preload,
-    batchScheduling: true,
-    drainTimeout: options.drainTimeout * 1000,
-    cwd,
-    ...(await findHandshakes(options.handshake, cwd)),
-    ...(options.workers === undefined ? {} : { workers: options.workers }),
-    ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
-    ...(options.maxTotal === undefined ? {} : { maxTotal: options.maxTotal }),
-    ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
-  })
-  const { printer, end } = output(supervisor, options)
+export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
+  const token = takeAdminToken() // before workers get this environment
+  const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: currentFolder() })
+  const supervisor = supervisorOf(settled)
+  const { printer: shown, end } = output(supervisor, options)
+  const beside = besideOf(settled, shown)
+  if (beside === null) {
+    end()
+    return ExitCode.system
+  }
+  const { printer } = beside
+  beside.tell()
   narrate(supervisor, printer)
-  const stopped = untilStopped(supervisor, printer)
-  const hint = options.preload ? '' : ' (does the script call `serve`?)'
-  const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
+  // The one whose end ends everything; the others' ends come after it.
+  let failed = 0
+  supervisor.on('ended', ({ worker, expected, restartIn }) => {
+    if (failed === 0 && !expected && restartIn === null) failed = worker
+  })
+  const admin = await adminFor(settled, supervisor, printer, token)
+  const stopping = new Stopping(supervisor, printer)
+  stopping.heedSignals()
+  const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
+  const reloading = new Reloading(supervisor, settled, printer)
+  let steering: Steering | null = null
   try {
+    steering = await steer(supervisor, stopping, printer, wanted(settled, reloading))
+    await admin?.listen()
+    const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
     await supervisor.start().finally(() => clearTimeout(late))
-    return await stopped
+    await beside.serves(reloading)
+    return await stopping.done
   } catch (error) {
-    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopped
-    return explain(error, printer)
+    if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
+    return explain(error, printer, failed)
   } finally {
+    await Promise.all([steering?.close(), admin?.close()])
+    await beside.end()
     end()
   }
 }
 
-/** What the command's own arguments say was checked: what is wrong here stands in the module. */
-function supervisorOf(module: string | undefined, options: SupervisorOptions): Supervisor {
+/** What the control socket is made with. */
+function wanted({ values, supervisor: { env } }: Settled, reloading: Reloading): Wanted {
+  const { script = 'handover', name, control } = values
+  return {
+    script,
+    reload: (options) => reloading.reload(options),
+    ...(name === undefined ? {} : { name }),
+    ...(control === undefined ? {} : { control }),
+    ...(env === undefined ? {} : { env }),
+  }
+}
+
+/** @param token  of the environment; the configuration's comes first */
+function adminFor(
+  { values: { name, admin, agentCheck } }: Settled,
+  supervisor: Supervisor,
+  printer: Printer,
+  token: string | undefined,
+): Promise<Admin | null> {
+  return adminOf(supervisor, { name, admin: admin && { token, ...admin }, agentCheck }, printer)
+}
+
+/** @returns null: no log can be written, which was said */
+function besideOf(settled: Settled, printer: Printer): Beside | null {
   try {
-    return new Supervisor(options)
+    return new Beside(settled, printer)
   } catch (error) {
-    if (module === undefined || !(error instanceof TypeError || error instanceof RangeError)) throw error
-    throw new UsageError(`--handshake ${module}: ${error.message}`)
+    const folder = settled.values.logs?.folder
+    const { code, message } = error as NodeJS.ErrnoException
+    const what = `cannot write log files in ${folder}: ${message}. Choose another folder, or give this user the right to write there`
+    printer.error('failed', what, { code })
+    return null
   }
 }
 
@@ -83,44 +114,8 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
 
 /** Milliseconds without a worker that listens, after which something is said. */
 const PATIENCE = 5_000
-/** Milliseconds of a drain after which it is said what it waits for. */
-const WAIT_NOTICE = 1_500
-/** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
-const SAME_SIGNAL = 500
-
-/** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
-function untilStopped(supervisor: Supervisor, printer: Printer): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let since: number | null = null
-    let code: number = ExitCode.ok
-    const again = (signal: NodeJS.Signals): void => {
-      if (signal === 'SIGHUP' || performance.now() - (since as number) < SAME_SIGNAL) return
-      code = ExitCode.interrupted
-      void supervisor.kill()
-    }
-    const stop = (signal: NodeJS.Signals): void => {
-      if (since !== null) return again(signal)
-      since = performance.now()
-      printer.info('stopping', `${signal}: finishing open connections; once more ends at once`, { signal })
-      setTimeout(() => tellWhatIsOpen(supervisor, printer), WAIT_NOTICE).unref()
-      supervisor.stop().then(() => {
-        printer.info('stopped', 'stopped', { code })
-        resolve(code)
-      }, reject)
-    }
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  })
-}
-
-function tellWhatIsOpen(supervisor: Supervisor, printer: Printer): void {
-  for (const { worker, open } of supervisor.status().workers) {
-    if (open === 0) continue
-    printer.info('draining', `waiting for ${open} connections of worker ${worker}`, { worker, open })
-  }
-}
-
 /** One line: what went wrong, and what to do. */
-function explain(error: unknown, printer: Printer): number {
+function explain(error: unknown, printer: Printer, worker: number): number {
   if (error instanceof SyscallError) {
     const { address, port, code } = error
     const where = address === undefined ? '' : ` on ${address}${port === undefined ? '' : ` port ${port}`}`
@@ -128,7 +123,19 @@ function explain(error: unknown, printer: Printer): number {
     return ExitCode.system
   }
   if (error instanceof HandoverError) {
-    printer.error('failed', `${error.message}. ${error.hint}`, { code: error.code })
+    const { code, message, hint } = error
+    if (code === 'ERR_HANDOVER_CONTROL') {
+      printer.error('failed', message, { code })
+      return ExitCode.system
+    }
+    const { code: cause } = (error.cause ?? {}) as NodeJS.ErrnoException
+    if (cause === 'EMFILE' || cause === 'ENFILE') {
+      const more = cause === 'EMFILE' ? limitHint() : 'the whole system is at its limit: raise fs.file-max'
+      printer.error('failed', `nothing listens, worker ${worker} failed: ${message}; ${more}`, { code: cause, worker })
+      return ExitCode.system
+    }
+    const which = worker > 0 ? `nothing listens, worker ${worker} failed: ` : ''
+    printer.error('failed', `${which}${message}. ${hint}`, { code, worker })
     return ExitCode.failed
   }
   throw error

@@ -3,8 +3,8 @@ import type { Candidate } from '../handshake/candidate.js'
 import { Handshake, type Setback } from '../handshake/handshake.js'
 import type { SettledHandshake } from '../handshake/options.js'
 import { ACCEPT_BATCH_MAX, ROUTE_WAIT_MAX, WAITING_MAX } from '../limits.js'
+import type { Acceptor } from '../transport/acceptor.js'
 import { type Arrivals, WaitingArrivals } from '../transport/arrivals.js'
-import type { ListeningPort } from '../transport/listening-port.js'
 import { Exhaustion } from './exhaustion.js'
 import { Lane } from './lane.js'
 import { type Chooser, chooserOf, type Policy } from './policy.js'
@@ -83,7 +83,7 @@ export class Dispatcher {
    * @param handshake  how its connections are looked at before they are given to a target; null: they are not
    * @throws {SyscallError} EMFILE, ENFILE
    */
-  open(id: number, port: ListeningPort, handshake: SettledHandshake | null = null): void {
+  open(id: number, port: Acceptor, handshake: SettledHandshake | null = null): void {
     const lane = new Lane(id, port)
     if (handshake !== null) {
       lane.handshake = new Handshake(handshake, {

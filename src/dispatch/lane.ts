@@ -1,6 +1,6 @@
 import type { Handshake } from '../handshake/handshake.js'
+import type { Acceptor } from '../transport/acceptor.js'
 import { WaitingArrivals } from '../transport/arrivals.js'
-import type { ListeningPort } from '../transport/listening-port.js'
 import type { Target } from './target.js'
 
 /** One listening port, who serves it, and the connections that wait for a target: given back by one, or just decided. */
@@ -21,7 +21,7 @@ export class Lane {
 
   constructor(
     readonly id: number,
-    readonly port: ListeningPort,
+    readonly port: Acceptor,
   ) {}
 
   /** Asks every target for its room once per batch; the chooser lowers these numbers as it gives. */

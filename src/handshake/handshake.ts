@@ -1,3 +1,4 @@
+import { dropped } from '../diagnostics.js'
 import { FIRST_LOOK_BYTES, LOOKS_MAX } from '../limits.js'
 import { close } from '../syscalls/descriptor.js'
 import { recvmsg, WOULD_BLOCK } from '../syscalls/message.js'
@@ -244,6 +245,7 @@ export class Handshake {
   }
 
   #refuse(candidate: Candidate, { refuse }: Refusal): void {
+    dropped(1, 'turned away')
     const words = typeof refuse === 'string' ? Buffer.from(refuse) : refuse
     if (this.#closed || words.length === 0) return this.#gone(candidate)
     if (!this.#take(candidate)) return
@@ -254,7 +256,7 @@ export class Handshake {
   #giveUp(candidate: Candidate, setback: Setback, reason: string): void {
     this.#owner.setback(setback, reason, candidate)
     const { otherwise } = this.#options
-    if (otherwise === 'close') this.#gone(candidate)
+    if (otherwise === 'close') this.#refuse(candidate, { refuse: '' })
     else if ('refuse' in otherwise) this.#refuse(candidate, otherwise)
     else this.#decided(candidate, otherwise)
   }

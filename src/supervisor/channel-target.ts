@@ -1,14 +1,28 @@
 import { performance } from 'node:perf_hooks'
 import type { Link } from '../channel/link.js'
-import type { Target, TargetStatus } from '../dispatch/target.js'
+import type { TargetStatus } from '../dispatch/target.js'
+import { HandoverError } from '../errors.js'
 import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
+import { close, dup } from '../syscalls/descriptor.js'
 import type { Arrivals } from '../transport/arrivals.js'
+import { portFrame } from '../wire/ports.js'
+import type { PortTaker } from './distributed-port.js'
+
+export interface ChannelTargetStatus extends TargetStatus {
+  /** It accepts connections by itself; word of them takes a moment. */
+  readonly accepts: boolean
+}
 
 /** What a target counts. JSON. */
 export interface TargetState {
   readonly ready: boolean
   readonly draining: boolean
+  /** It is hung. */
+  readonly suspended: boolean
   readonly taken: number
+  readonly accepted: number
+  /** The ports it accepts from. */
+  readonly ports: readonly number[]
   readonly returned: number
   readonly finished: number
 }
@@ -16,10 +30,10 @@ export interface TargetState {
 /**
  * A target at the other end of a channel: a worker process, a worker thread, a peer.
  *
- * Invariant: load = taken + reserved - returned - finished >= 0, and queued + unclaimed + reserved <= load. A target
+ * Invariant: load = taken + accepted + reserved - returned - finished >= 0, and queued + unclaimed + reserved <= load. A target
  * lives as long as its channel: whoever replaces a dead worker has a new one, with counters from zero.
  */
-export class ChannelTarget implements Target {
+export class ChannelTarget implements PortTaker {
   readonly id: string
   readonly group: string | null
   readonly #channel: Link
@@ -27,7 +41,12 @@ export class ChannelTarget implements Target {
   readonly #onRoomier: () => void
   #ready = false
   #draining = false
+  #suspended = false
   #taken = 0
+  /** It took these by itself. */
+  #accepted = 0
+  /** The ports it accepts from. */
+  readonly #ports = new Set<number>()
   #returned = 0
   #finished = 0
   /** Connections of other workers that are offered to it, and not claimed yet. */
@@ -46,7 +65,7 @@ export class ChannelTarget implements Target {
   }
 
   get load(): number {
-    return this.#taken + this.#reserved - this.#returned - this.#finished
+    return this.#taken + this.#accepted + this.#reserved - this.#returned - this.#finished
   }
 
   get room(): number {
@@ -55,7 +74,7 @@ export class ChannelTarget implements Target {
 
   /** How many connections it may be handed over. They are bounded by the channel's window, and it need not listen. */
   get places(): number {
-    return this.#draining || this.#channel.closed ? 0 : this.#limit - this.load
+    return this.#draining || this.#suspended || this.#channel.closed ? 0 : this.#limit - this.load
   }
 
   /** Whether what it is given is taken at once, as far as is known: it is not stalled, and does not rest. */
@@ -71,15 +90,26 @@ export class ChannelTarget implements Target {
   }
 
   get state(): TargetState {
-    const { isReady: ready } = this
-    return { ready, draining: this.#draining, taken: this.#taken, returned: this.#returned, finished: this.#finished }
+    return {
+      ready: this.#ready,
+      draining: this.#draining,
+      suspended: this.#suspended,
+      taken: this.#taken,
+      accepted: this.#accepted,
+      ports: [...this.#ports],
+      returned: this.#returned,
+      finished: this.#finished,
+    }
   }
 
   /** Counts on from where another stopped. */
-  resume({ ready, draining, taken, returned, finished }: TargetState): void {
+  resume({ ready, draining, suspended, taken, accepted, ports, returned, finished }: TargetState): void {
     this.#ready = ready
     this.#draining = draining
+    this.#suspended = suspended
     this.#taken = taken
+    this.#accepted = accepted
+    for (const id of ports) this.#ports.add(id)
     this.#returned = returned
     this.#finished = finished
   }
@@ -89,7 +119,7 @@ export class ChannelTarget implements Target {
   }
 
   get #usable(): boolean {
-    return this.#ready && !this.#draining && !this.#channel.closed && this.isPrompt
+    return this.#ready && !this.#draining && !this.#suspended && !this.#channel.closed && this.isPrompt
   }
 
   get #owed(): number {
@@ -113,6 +143,12 @@ export class ChannelTarget implements Target {
 
   drain(): void {
     this.#draining = true
+  }
+
+  /** It is hung, and given nothing; or goes on. */
+  suspend(suspended: boolean): void {
+    this.#suspended = suspended
+    if (!suspended) this.#onRoomier()
   }
 
   /** It has claimed some of what it was sent. */
@@ -141,9 +177,42 @@ export class ChannelTarget implements Target {
     this.claimed()
   }
 
+  get takesPorts(): boolean {
+    return this.#channel.peer?.capabilities.includes('ports') === true
+  }
+
+  hasPort(id: number): boolean {
+    return this.#ports.has(id)
+  }
+
+  givePort(id: number, descriptor: number): void {
+    if (this.#channel.closed) throw new HandoverError('ERR_HANDOVER_CLOSED', 'its channel is closed')
+    const copy = dup(descriptor) // the port may be closed before its turn comes
+    const closeCopy = (): void => close(copy)
+    this.#channel.offer([], portFrame(id), Int32Array.of(copy), closeCopy, closeCopy)
+    this.#ports.add(id)
+  }
+
+  refrain(id: number, last: boolean): void {
+    this.#ports.delete(id)
+    try {
+      this.#channel.send({ type: 'refrain', port: id, last })
+    } catch {} // it is gone, or has not read for long and will be
+  }
+
+  /** It has lost a port, or never got it. */
+  withoutPort(id: number): void {
+    this.#ports.delete(id)
+  }
+
+  /** @param count  transports it accepted by itself since the channel began */
+  accepted(count: number): void {
+    this.#accepted = Math.max(count, this.#accepted)
+  }
+
   /** @param count  transports closed since the channel began */
   finished(count: number): void {
-    this.#finished = Math.min(count, this.#taken - this.#returned)
+    this.#finished = Math.min(count, this.#taken + this.#accepted - this.#returned)
     this.#onRoomier()
   }
 
@@ -155,7 +224,12 @@ export class ChannelTarget implements Target {
     setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
   }
 
-  status(): TargetStatus {
+  /** Its channel ended: these went back and were never its own. */
+  lost(count: number): void {
+    this.#returned += count
+  }
+
+  status(): ChannelTargetStatus {
     const { queued, unclaimed } = this.#channel
     const owed = queued + unclaimed + this.#reserved
     return {
@@ -167,8 +241,9 @@ export class ChannelTarget implements Target {
       queued,
       unclaimed: unclaimed + this.#reserved,
       open: this.load - owed,
-      total: this.#taken - this.#returned - queued - unclaimed,
+      total: this.#taken + this.#accepted - this.#returned - queued - unclaimed,
       limit: this.#limit,
+      accepts: this.#ports.size > 0,
     }
   }
 }

@@ -1,68 +1,80 @@
 import { HandoverError, type SyscallError } from '../errors.js'
-import type { SupervisorEvents } from './events.js'
-import { Generation } from './generation.js'
+import { RELOAD_READY_DEFAULT } from '../limits.js'
+import { replaceAll } from './all-at-once.js'
+import { ExplicitReady } from './explicit-ready.js'
+import { Generation, type GenerationStatus } from './generation.js'
+import type { SettledReadiness } from './generation-options.js'
+import { LastOutput } from './last-output.js'
 import type { SettledReload } from './options.js'
-import { checkScripts, type Place } from './places.js'
+import { checkScripts, type Place, resized } from './places.js'
 import type { PortRegistry } from './port-registry.js'
-import { Preparation } from './preparation.js'
+import { type Replacement, Replacements } from './replacements.js'
+import { Rolling } from './rolling.js'
+import { scaleTo } from './scaling.js'
 import type { Slot, SlotOwner } from './slot.js'
+import { Stage, stopped, type TellReload } from './stage.js'
+import { Turns } from './turns.js'
 import type { WorkerEnd } from './worker.js'
 
-type ReloadEvent = 'reloading' | 'switched' | 'reloaded'
-
-/** Tells of a step of a reload. */
-export type TellReload = <Name extends ReloadEvent>(name: Name, event: SupervisorEvents[Name][0]) => void
-
-/** The generation that serves now, the one before it, and when the latter is gone. */
-interface Switch {
-  generation: number
-  previous: number
-  gone: Promise<void>
-}
-
 /**
- * The generations of workers: the one that serves, those before it that drain, and the next one that gets ready.
+ * The generations of workers: the current one, one before it that stands by, those that drain, and the next one that gets
+ * ready.
  *
- * Invariants: one generation is attached to the ports, the current one; it changes within one turn of the event loop, so
- * that every connection finds somebody; what fails to get ready was never attached.
+ * Invariants: what serves is attached to the ports, and nothing else is; it changes within one turn of the event loop, so
+ * that every connection finds somebody; all of it is of the current generation, but while a reload replaces worker by
+ * worker; what fails to get ready never was attached; whoever stands by can take over within one turn.
  */
 export class Generations {
-  readonly #owner: SlotOwner
-  readonly #ports: PortRegistry
-  readonly #tell: TellReload
-  /** All that have workers, oldest first. */
-  readonly #all = new Set<Generation>()
+  /** What workers wrote last. */
+  readonly output = new LastOutput()
+  readonly #explicit = new ExplicitReady()
+  readonly #stage: Stage
+  readonly #turns = new Turns()
+  readonly #replacements: Replacements
+  readonly #drainTimeout: number
   #current: Generation
-  /** What the next generation is made of. */
-  #base: readonly Place[]
-  #next: Preparation | null = null
+  /** What the next generation is made of, if that is not what the current one was. */
+  #base: readonly Place[] | null = null
   /** The last number given away. One that failed keeps its own. */
   #last = 1
-  /** Each reload waits until the one before it has switched or failed. */
-  #turn: Promise<unknown> = Promise.resolve()
-  #stopped = false
 
-  constructor(places: readonly Place[], owner: SlotOwner, ports: PortRegistry, tell: TellReload) {
-    this.#owner = owner
-    this.#ports = ports
-    this.#tell = tell
-    this.#base = places
-    this.#current = new Generation(1, places, owner)
-    this.#all.add(this.#current)
+  constructor(
+    places: readonly Place[],
+    readiness: SettledReadiness,
+    owner: SlotOwner,
+    ports: PortRegistry,
+    tell: TellReload,
+  ) {
+    this.#stage = new Stage(owner, ports, this.output, this.#explicit, tell)
+    this.#drainTimeout = owner.drainTimeout
+    this.#replacements = new Replacements(this.#stage)
+    this.#current = new Generation(1, places, readiness, owner)
+    for (const place of places) this.#stage.roles.serve(this.#current.add(place))
+    this.#stage.all.add(this.#current)
   }
 
   /** Of all generations, the oldest first. */
   get slots(): Slot[] {
-    return [...this.#all].flatMap(({ slots }) => slots)
+    return [...this.#stage.all].flatMap(({ slots }) => [...slots])
+  }
+
+  /** Those that new connections go to. */
+  get serving(): Slot[] {
+    return this.slots.filter((slot) => this.serves(slot))
+  }
+
+  /** Whether a reload or a change of their number is under way, or waits. */
+  get changing(): boolean {
+    return this.#turns.length > 0
+  }
+
+  /** What a successor goes on with. */
+  get stage(): Stage {
+    return this.#stage
   }
 
   get current(): Generation {
     return this.#current
-  }
-
-  /** All that have workers, the oldest first. */
-  get all(): Generation[] {
-    return [...this.#all]
   }
 
   /** The last number given away. */
@@ -70,34 +82,26 @@ export class Generations {
     return this.#last
   }
 
-  /** A reload is under way, and has not switched. */
-  get isPreparing(): boolean {
-    return this.#next !== null
+  /** What is under way, so that no other supervisor can go on here; null: nothing. */
+  get underWay(): string | null {
+    if (this.changing) return 'a reload or a change of the number of workers is under way'
+    return this.#replacements.any ? 'a worker is being replaced' : null
   }
 
   /** Goes on with the generations of another supervisor; the next one is made of our own places. */
   resume(all: readonly Generation[], current: Generation, last: number): void {
-    this.#all.clear()
-    for (const generation of all) this.#all.add(generation)
+    this.#base = this.#current.places
+    this.#stage.all.clear()
+    for (const generation of all) this.#stage.all.add(generation)
     this.#current = current
     this.#last = last
   }
 
-  /** Ends those before the current one in the time that they have left. */
-  finish(left: (generation: Generation) => number): void {
-    for (const generation of this.all) {
-      if (generation === this.#current) continue
-      const { number: previous } = generation
-      const told = { generation: this.#current.number, previous }
-      void this.#end(generation, left(generation), true).then(() => this.#tell('reloaded', told))
-    }
-  }
-
   /** Another supervisor goes on with all of them. */
   letGo(): void {
-    this.#stopped = true
+    this.#stage.stopped = true
     for (const slot of this.slots) slot.letGo()
-    this.#all.clear()
+    this.#stage.all.clear()
   }
 
   /** @throws {TypeError} a script is not there */
@@ -106,102 +110,147 @@ export class Generations {
   }
 
   start(): void {
-    this.#current.start()
+    this.#current.enter('starting')
+    for (const slot of this.#current.slots) slot.start()
   }
 
   /** Whether new connections are this place's too. */
   serves(slot: Slot): boolean {
-    return slot.generation === this.#current.number
+    return this.#stage.roles.serves(slot)
   }
 
-  /** Whether it is of the generation that gets ready. */
+  /** Whether it is among those that get ready. */
   prepares(slot: Slot): boolean {
-    return slot.generation === this.#next?.generation.number
+    return this.#stage.roles.prepares(slot)
+  }
+
+  /** Whether a worker that dies there is replaced. */
+  isKept(slot: Slot): boolean {
+    return this.#stage.roles.isKept(slot)
+  }
+
+  /** A worker listens. @returns whether it may serve: its program may have to say so first */
+  listens(slot: Slot): boolean {
+    const generation = [...this.#stage.all].find(({ number }) => number === slot.generation)
+    return slot.target !== null && this.#explicit.listens(slot.target, generation?.readiness.explicit ?? false)
+  }
+
+  /** A program says that it is ready. @returns whether that was waited for */
+  saidReady(slot: Slot): boolean {
+    return slot.target !== null && this.#explicit.said(slot.target)
   }
 
   /** A worker listens on a port more, or less. */
   step(): void {
-    this.#next?.step()
+    if (this.#current.state === 'starting') this.#current.enter('serving')
+    this.#stage.watch?.step()
+    this.#replacements.step()
   }
 
   /** A worker is gone. @param refusal  why it got no port */
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
-    if (this.prepares(slot)) this.#next?.ended(slot, end, refusal)
+    this.#stage.watch?.ended(slot, end, refusal)
+    this.#replacements.ended(slot, end, refusal)
+  }
+
+  /** Starts another worker in the place of one that serves, which drains then. @see Replacements */
+  replace(slot: Slot, drainTimeout: number): Replacement {
+    if (this.#stage.stopped) throw stopped()
+    const generation = [...this.#stage.all].find(({ slots }) => slots.includes(slot))
+    if (generation === undefined) throw new RangeError(`worker: there is no place ${slot.number}`)
+    return this.#replacements.replace(generation, slot, drainTimeout)
+  }
+
+  /** Oldest first. */
+  status(): GenerationStatus[] {
+    return [...this.#stage.all].map((generation) => generation.status())
   }
 
   /** Lets every worker of every generation finish; settles when all are gone. */
   async stop(milliseconds: number): Promise<void> {
-    this.#stopped = true
-    this.#next?.fail(stopped())
-    await Promise.all([...this.#all].map((generation) => generation.stop(milliseconds)))
+    this.#stage.stopped = true
+    this.#stage.watch?.cancel(stopped())
+    this.#replacements.abandon(stopped())
+    const { all } = this.#stage
+    await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
 
   /**
    * Replaces the workers; settles when those before are gone.
    * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new ones do not serve, the old ones do as before;
-   *   ERR_HANDOVER_STOPPED: `stop` came first. {TypeError} there is no such script
+   *   ERR_HANDOVER_ROLLED_BACK: they did, and the old ones do again; ERR_HANDOVER_SUPERSEDED: a later one came;
+   *   ERR_HANDOVER_STOPPED: `stop` came first. {TypeError | RangeError} there is no such script, group, or number
    */
   async reload(reload: SettledReload): Promise<{ generation: number }> {
-    const mine = this.#turn.then(() => this.#replace(reload))
-    this.#turn = mine.catch(() => {})
-    const { generation, previous, gone } = await mine
+    if (this.#stage.stopped) throw stopped()
+    this.#placesFor(reload) // what cannot be done supersedes nothing
+    if (reload.supersede) this.#supersede()
+    else this.#tellQueued('reload')
+    const { generation, previous, gone } = await this.#turns.take('reload', () => this.#replace(reload))
     await gone
-    this.#tell('reloaded', { generation, previous })
+    this.#stage.tell('reloaded', { generation, previous })
     return { generation }
   }
 
-  async #replace({ change, milliseconds, drainTimeout }: SettledReload): Promise<Switch> {
-    if (this.#stopped) throw stopped()
-    const places = this.#base.map((place) => ({ ...place, program: { ...place.program, ...change } }))
-    checkScripts(places)
-    const previous = this.#current
-    const generation = new Generation(++this.#last, places, this.#owner)
-    let gone = Promise.resolve()
-    const next = new Preparation(generation, previous, this.#ports, milliseconds, () => {
-      gone = this.#switch(next, previous, drainTimeout)
+  /**
+   * More places in the current generation, or fewer; settles when new ones serve and others are gone.
+   * @throws as `reload`
+   */
+  async scale(workers: number, group: string | null): Promise<void> {
+    if (this.#stage.stopped) throw stopped()
+    resized(this.#current.places, group, workers)
+    this.#tellQueued('scale')
+    const { gone } = await this.#turns.take('scale', async () => {
+      if (this.#stage.stopped) throw stopped()
+      const places = resized(this.#current.places, group, workers)
+      const times = { milliseconds: RELOAD_READY_DEFAULT, drainTimeout: this.#drainTimeout }
+      return scaleTo(this.#stage, this.#current, places, times)
     })
-    this.#next = next
-    this.#all.add(generation)
-    try {
-      generation.start()
-      this.#tell('reloading', { generation: generation.number })
-      await next.settled
-    } catch (error) {
-      next.fail(error as Error)
-      this.#next = null // its workers end as asked from now on
-      await this.#end(generation, 0)
-      throw error
-    } finally {
-      this.#next = null
-    }
-    this.#tell('switched', { generation: generation.number, previous: previous.number })
-    return { generation: generation.number, previous: previous.number, gone }
+    await gone
   }
 
-  /** From one turn to the next: new connections find the new generation, then the old one is told to drain. */
-  #switch(next: Preparation, previous: Generation, drainTimeout: number): Promise<void> {
-    // Clients that wait for a port which is not served any more came in time for the old workers.
-    for (const id of next.missing) this.#ports.acceptWaiting(id)
-    for (const slot of previous.slots) {
-      if (slot.target !== null) this.#ports.detach(slot.target)
-      slot.retire()
-    }
-    this.#current = next.generation
-    this.#base = next.generation.places
-    for (const slot of next.generation.slots) {
-      if (slot.target !== null) this.#ports.attach(slot.target, this.#ports.portsOf([slot]))
-    }
-    return this.#end(previous, drainTimeout, true)
+  #tellQueued(what: 'reload' | 'scale'): void {
+    if (this.#turns.length > 0) this.#stage.tell('queued', { what, ahead: this.#turns.length })
   }
 
-  /** Ends a generation and all that was only its own. */
-  async #end(generation: Generation, milliseconds: number, successor = false): Promise<void> {
-    await generation.stop(milliseconds, successor)
-    for (const slot of generation.slots) this.#ports.forget(slot)
-    this.#all.delete(generation)
+  /** Ends the reload that gets ready, or whose health is watched, and those that wait. */
+  #supersede(): void {
+    const by = `superseded by generation ${this.#last + 1}`
+    const { watch } = this.#stage
+    const reloads = this.#turns.reloads
+    this.#turns.refuseReloads(superseded(`${by} before it began`))
+    if (reloads) watch?.fail(superseded(`generation ${this.#last}: ${by}`))
+  }
+
+  /** @throws {TypeError | RangeError} there is no such script, group, or number */
+  #placesFor({ change, workers, groups }: SettledReload): readonly Place[] {
+    let places = (this.#base ?? this.#current.places).map((place) => ({ ...place, program: { ...place.program, ...change } }))
+    if (workers !== undefined) places = resized(places, null, workers)
+    for (const [group, count] of Object.entries(groups)) places = resized(places, group, count)
+    checkScripts(places)
+    return places
+  }
+
+  async #replace(reload: SettledReload): Promise<{ generation: number; previous: number; gone: Promise<void> }> {
+    const stage = this.#stage
+    if (stage.stopped) throw stopped()
+    const places = this.#placesFor(reload)
+    const [previous, base] = [this.#current, this.#base]
+    const next = new Generation(++this.#last, places, reload.readiness, stage.owner)
+    const makeCurrent = (generation: Generation): void => {
+      this.#current = generation
+      this.#base = generation === next ? null : base
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaced all workers'))
+    }
+    stage.all.add(next)
+    const change = { previous, next, reload, makeCurrent }
+    let gone = Promise.resolve()
+    if (reload.rolling) await new Rolling(stage, change).run()
+    else ({ gone } = await replaceAll(stage, change))
+    return { generation: next.number, previous: previous.number, gone }
   }
 }
 
-function stopped(): HandoverError {
-  return new HandoverError('ERR_HANDOVER_STOPPED', 'the supervisor is being stopped')
+function superseded(message: string): HandoverError {
+  return new HandoverError('ERR_HANDOVER_SUPERSEDED', message)
 }

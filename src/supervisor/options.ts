@@ -3,12 +3,21 @@ import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
+import { CARE_OPTIONS, type CareOptions, type SettledCare, settleCare } from './care-options.js'
+import { type DistributionOptions, type SettledDistribution, settleDistribution } from './distribution-options.js'
+import {
+  GENERATION_OPTIONS,
+  type GenerationOptions,
+  type SettledReadiness,
+  settleHealthWindow,
+  settleReadiness,
+} from './generation-options.js'
 import { ORPHAN_OPTIONS, type OrphanOptions, settleOrphans } from './orphans.js'
 import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
-export interface SupervisorOptions extends OrphanOptions {
+export interface SupervisorOptions extends DistributionOptions, GenerationOptions, CareOptions, OrphanOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
   script?: string
   args?: readonly string[]
@@ -53,14 +62,22 @@ export interface SupervisorOptions extends OrphanOptions {
 }
 
 /** What may differ in the next generation of workers; what is left out stays as it is. */
-export interface ReloadOptions {
+export interface ReloadOptions extends GenerationOptions {
   /** An absolute path. */
   script?: string
   args?: readonly string[]
   env?: NodeJS.ProcessEnv
   execArgv?: readonly string[]
   cwd?: string
-  /** Milliseconds in which all new workers must listen. Default 60,000. */
+  /** How many workers of no group there are from now on. */
+  workers?: number
+  /** The same of groups, by name. */
+  groups?: Readonly<Record<string, number>>
+  /** One worker after the other: there is one more at a time, and not twice as many. Default false. */
+  rolling?: boolean
+  /** A reload that has not got so far as to be healthy is given up for this one. Default false: it is waited for. */
+  supersede?: boolean
+  /** Milliseconds in which all new workers must be ready; with `rolling` each. Default 60,000. */
   milliseconds?: number
   /** Milliseconds that the old workers have for their open connections. Default: the supervisor's. */
   drainTimeout?: number
@@ -68,12 +85,14 @@ export interface ReloadOptions {
 
 /** Options with every bound checked and every default filled in. No limit is Infinity. */
 export interface SettledOptions {
+  care: SettledCare
   places: readonly Place[]
   policy: Policy
   limit: number
   maxTotal: number
   listen: readonly ListenOptions[]
   handshakes: readonly SettledHandshake[]
+  distribution: SettledDistribution
   backlog: number | undefined
   threads: boolean
   batchScheduling: boolean
@@ -81,6 +100,8 @@ export interface SettledOptions {
   /** 0: none. */
   ticketRotation: number
   orphans: 'end' | 'wait'
+  readiness: SettledReadiness
+  healthWindow: number
 }
 
 const KNOWN: readonly (keyof SupervisorOptions)[] = [
@@ -103,15 +124,28 @@ const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'drainTimeout',
   'ticketRotation',
   ...ORPHAN_OPTIONS,
+  ...GENERATION_OPTIONS,
+  ...CARE_OPTIONS,
+  'distribution',
 ]
 
 const PROGRAM_CHANGES = ['script', 'args', 'env', 'execArgv', 'cwd'] as const
-const KNOWN_RELOAD: readonly (keyof ReloadOptions)[] = [...PROGRAM_CHANGES, 'milliseconds', 'drainTimeout']
+const KNOWN_RELOAD: readonly (keyof ReloadOptions)[] = [
+  ...PROGRAM_CHANGES,
+  ...GENERATION_OPTIONS,
+  'workers',
+  'groups',
+  'rolling',
+  'supersede',
+  'milliseconds',
+  'drainTimeout',
+]
 
 /** @throws {TypeError | RangeError} an option that is unknown, of the wrong type or out of range, by its name */
 export function settleOptions(options: SupervisorOptions): SettledOptions {
   checkOptions(options, KNOWN)
-  const { workers, groups = {} } = options
+  const { workers, groups = {}, policy, maxTotal } = options
+  const handshakes = [options.handshake ?? []].flat().map((one) => settleHandshake(one, Object.keys(groups)))
   const program: Program = {
     script: mainScript(options),
     args: options.args ?? [],
@@ -122,20 +156,24 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
   }
   return {
     places: placesOf(program, workers, groups),
-    policy: options.policy ?? 'least-connections',
+    policy: policy ?? 'least-connections',
     limit:
       options.maxConnections === undefined
         ? Number.POSITIVE_INFINITY
         : wholeNumber('maxConnections', options.maxConnections, 1),
-    maxTotal: options.maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', options.maxTotal, 1),
+    maxTotal: maxTotal === undefined ? Number.POSITIVE_INFINITY : wholeNumber('maxTotal', maxTotal, 1),
     listen: options.listen ?? [],
-    handshakes: [options.handshake ?? []].flat().map((one) => settleHandshake(one, Object.keys(groups))),
+    handshakes,
+    distribution: settleDistribution(options.distribution, { policy, maxTotal, handshakes }),
     backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,
     drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
     ticketRotation: ticketRotation(options.ticketRotation),
     orphans: settleOrphans(options),
+    readiness: settleReadiness(options.readiness),
+    healthWindow: settleHealthWindow(options.healthWindow),
+    care: settleCare(options, options.threads ?? false),
   }
 }
 
@@ -143,19 +181,35 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
 export interface SettledReload {
   /** What differs in the program of every worker. */
   change: Partial<Program>
+  /** Undefined: as many as there are. */
+  workers: number | undefined
+  groups: Readonly<Record<string, number>>
+  rolling: boolean
+  supersede: boolean
   milliseconds: number
   drainTimeout: number
+  readiness: SettledReadiness
+  healthWindow: number
 }
 
-/** @throws {TypeError | RangeError} as `settleOptions` */
-export function settleReload(options: ReloadOptions, drainTimeout: number): SettledReload {
+/**
+ * @param own  what is not given is as the supervisor's own options have it
+ * @throws {TypeError | RangeError} as `settleOptions`
+ */
+export function settleReload(options: ReloadOptions, own: SettledOptions): SettledReload {
   checkOptions(options, KNOWN_RELOAD)
   if (options.script !== undefined) absoluteScript('script', options.script)
   const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
   return {
     change: Object.fromEntries(given) as Partial<Program>,
     milliseconds: wholeNumber('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
-    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? drainTimeout, 0),
+    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? own.drainTimeout, 0),
+    workers: options.workers,
+    groups: options.groups ?? {},
+    rolling: options.rolling ?? false,
+    supersede: options.supersede ?? false,
+    readiness: options.readiness === undefined ? own.readiness : settleReadiness(options.readiness),
+    healthWindow: settleHealthWindow(options.healthWindow ?? own.healthWindow),
   }
 }
 

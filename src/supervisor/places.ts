@@ -31,6 +31,19 @@ export function programOf({ program, own }: Place): Program {
   return { ...program, ...own, env: { ...program.env, ...own.env } }
 }
 
+/** The same with what a worker there is told of itself. @param orphans  what it does when the supervisor is killed */
+export function programAt(place: Place, generation: number, orphans: 'end' | 'wait'): Program {
+  const program = programOf(place)
+  const { HANDOVER_GROUP: _ofOurOwn, HANDOVER_ORPHANS: _too, ...env } = program.env // a supervisor may run in a worker
+  const own = {
+    HANDOVER_WORKER: String(place.number),
+    HANDOVER_GENERATION: String(generation),
+    ...(place.group === null ? {} : { HANDOVER_GROUP: place.group }),
+    ...(orphans === 'end' ? {} : { HANDOVER_ORPHANS: orphans }),
+  }
+  return { ...program, env: { ...env, ...own } }
+}
+
 /** @throws {TypeError} there is no such script */
 export function checkScripts(places: readonly Place[]): void {
   for (const place of places) checkScript(programOf(place).script)
@@ -66,4 +79,32 @@ export function placesOf(
   }
   if (places.length > WORKERS_MAX) throw new RangeError(`groups: at most ${WORKERS_MAX} workers in all`)
   return places
+}
+
+/**
+ * The places with another number of workers in one group. Those that stay keep their numbers, those with the highest go,
+ * and new ones get the lowest that are free.
+ * @param group  null: those of no group
+ * @throws {TypeError} there is no such group
+ * @throws {RangeError} too few, or too many
+ */
+export function resized(places: readonly Place[], group: string | null, workers: number): Place[] {
+  const name = group === null ? 'workers' : `groups.${group}`
+  const same = places.filter((place) => place.group === group)
+  const [model] = same
+  if (model === undefined) {
+    const groups = [...new Set(places.map((place) => place.group))].map((one) => one ?? 'workers of none')
+    throw new TypeError(`${name}: there are none of that kind; there are ${groups.join(', ')}`)
+  }
+  const count = wholeNumber(name, workers, 1, WORKERS_MAX)
+  const kept = new Set([...same].sort((one, other) => one.number - other.number).slice(0, count))
+  const all = places.filter((place) => place.group !== group || kept.has(place))
+  const taken = new Set(all.map(({ number }) => number))
+  for (let number = 1, missing = count - kept.size; missing > 0; number++) {
+    if (taken.has(number)) continue
+    all.push({ ...model, number })
+    missing -= 1
+  }
+  if (all.length > WORKERS_MAX) throw new RangeError(`${name}: at most ${WORKERS_MAX} workers in all`)
+  return all.sort((one, other) => one.number - other.number)
 }

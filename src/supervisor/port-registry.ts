@@ -1,29 +1,14 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
-import type { Target } from '../dispatch/target.js'
 import { errnoOf, SyscallError } from '../errors.js'
 import { placeOf, type SettledHandshake } from '../handshake/options.js'
+import { SELF_STATUS_DELAY } from '../limits.js'
 import type { SocketAddress } from '../transport/address.js'
-import { ListeningPort, type ListenOptions } from '../transport/listening-port.js'
+import type { ListeningPort, ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
-
-import type { PortKeeper } from './port-keeper.js'
-
-/** A worker's place in a generation, by identity. */
-export type PortUser = object
-
-export interface PortEntry {
-  id: number
-  key: string
-  /** As it was asked for. */
-  host: string
-  port: ListeningPort
-  /** The supervisor opened it by itself: it stays open as long as that does. */
-  own: boolean
-  /** The name it is kept under by the keeper; null: it is not. */
-  kept?: string | null
-  /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
-  users: Set<PortUser>
-}
+import { DistributedPort, type PortTaker } from './distributed-port.js'
+import { modeOf } from './distribution-options.js'
+import { type Distribution, optionsOf, type PortEntry, type PortUser, type ResumedPort, wasOpenedAs } from './port-entry.js'
+import { KeptPorts, type PortKeeper } from './port-keeper.js'
 
 /**
  * The listening ports that workers asked for. The first to ask opens one; the others share it. It is closed when
@@ -34,11 +19,11 @@ export class PortRegistry {
   readonly #backlog: number | undefined
   readonly #statusDelay: number
   readonly #handshakes: readonly SettledHandshake[]
+  readonly #distribution: Distribution
   readonly #entries = new Map<string, PortEntry>()
+  readonly #kept = new KeptPorts()
   #ids = 0
   #retired = false
-  /** Null: ports end with this process. */
-  keeper: PortKeeper | null = null
 
   /** @param statusDelay  milliseconds that word of closed connections may take */
   constructor(
@@ -46,7 +31,9 @@ export class PortRegistry {
     backlog: number | undefined,
     statusDelay: number,
     handshakes: readonly SettledHandshake[],
+    distribution: Distribution = { rules: [], allGrouped: false, most: null },
   ) {
+    this.#distribution = distribution
     this.#dispatcher = dispatcher
     this.#handshakes = handshakes
     this.#statusDelay = statusDelay
@@ -69,13 +56,15 @@ export class PortRegistry {
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = this.#add({ key, host, ...this.#found(optionsOf(request, this.#backlog)), own: false })
+      entry = this.#add(key, host, optionsOf(request, this.#backlog), false)
     } else {
-      this.#renew(entry)
+      const { id, port } = entry
+      port.renew(() => this.#dispatcher.acceptWaiting(id))
     }
+    entry.port.admit(String(place.number))
     entry.users.add(place)
     const { address } = entry.port
-    return { reply: this.#reply(request.id, [entry.id], typeof address === 'string' ? null : address), opened }
+    return { reply: this.#reply(request.id, [entry], typeof address === 'string' ? null : address), opened }
   }
 
   /**
@@ -86,21 +75,21 @@ export class PortRegistry {
     this.#refuseWhenRetired()
     const entries = [...this.#entries.values()]
     if (entries.length === 0) throw new SyscallError(errnoOf('EDESTADDRREQ'), 'listen')
+    for (const { port } of entries) port.admit(String(place.number))
     for (const entry of entries) entry.users.add(place)
     const address = entries.map(({ port }) => port.address).find((one) => typeof one !== 'string') ?? null
-    return this.#reply(
-      id,
-      entries.map((entry) => entry.id),
-      address,
-    )
+    return this.#reply(id, entries, address)
   }
 
   #refuseWhenRetired(): void {
     if (this.#retired) throw new SyscallError(errnoOf('ECANCELED'), 'listen')
   }
 
-  #reply(reply: number, ports: number[], address: SocketAddress | null): ListenReply {
-    return { type: 'listening', reply, ports, address, statusDelay: this.#statusDelay }
+  #reply(reply: number, entries: PortEntry[], address: SocketAddress | null): ListenReply {
+    const alone = entries.every(({ port }) => port.mode !== 'dispatch')
+    const statusDelay = alone ? Math.max(this.#statusDelay, SELF_STATUS_DELAY) : this.#statusDelay
+    const { most } = this.#distribution
+    return { type: 'listening', reply, ports: entries.map(({ id }) => id), address, statusDelay, most }
   }
 
   /**
@@ -116,31 +105,35 @@ export class PortRegistry {
     }
   }
 
+  /** Who keeps ports beyond the end of this process. */
+  set keeper(keeper: PortKeeper | null) {
+    this.#kept.keeper = keeper
+  }
+
   #openOne(options: ListenOptions): PortEntry {
-    const found = this.#found({ ...options, ...(this.#backlog === undefined ? {} : { backlog: this.#backlog }) })
     const host = 'path' in options ? options.path : (options.host ?? '')
-    return this.#add({ key: `own:${this.#ids}`, host, ...found, own: true })
+    const backlog = this.#backlog === undefined ? {} : { backlog: this.#backlog }
+    return this.#add(`own:${this.#ids}`, host, { ...options, ...backlog }, true)
   }
 
-  #add(entry: Omit<PortEntry, 'id' | 'users'>): PortEntry {
-    const added = { ...entry, id: ++this.#ids, users: new Set<PortUser>() }
-    this.#enter(added)
-    return added
+  /** @throws as `ListeningPort.open` */
+  #add(key: string, host: string, options: ListenOptions, own: boolean): PortEntry {
+    const id = ++this.#ids
+    const mode = modeOf(this.#distribution.rules, 'path' in options ? options.path : options.port)
+    const port = new DistributedPort(id, mode, options, this.#kept)
+    return this.#enter({ id, key, host, port, own, users: new Set<PortUser>() })
   }
 
-  #enter(added: PortEntry): void {
+  #enter(entry: PortEntry): PortEntry {
+    const { id, port } = entry
     try {
-      this.#dispatcher.open(added.id, added.port, this.#handshakeOf(added.port))
+      this.#dispatcher.open(id, port, this.#handshakeOf(port))
     } catch (error) {
-      added.port.close()
+      port.close()
       throw error
     }
-    this.#entries.set(added.key, added)
-  }
-
-  #handshakeOf({ address }: ListeningPort): SettledHandshake | null {
-    const place = placeOf(address)
-    return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
+    this.#entries.set(entry.key, entry)
+    return entry
   }
 
   /** All that are open. Borrowed. */
@@ -148,10 +141,17 @@ export class PortRegistry {
     return [...this.#entries.values()]
   }
 
-  /** Goes on with a port that somebody else had under this number. Takes the port. */
-  resume(entry: PortEntry): void {
+  /** The name that a socket is kept under; null: it is not. */
+  keptAs(port: ListeningPort): string | null {
+    return this.#kept.nameOf(port)
+  }
+
+  /** Goes on with a port that somebody else had. Takes its sockets, which may be kept under names. */
+  resume(entry: ResumedPort): PortEntry {
+    const { mode, options, sockets, ...known } = entry
     this.#ids = Math.max(this.#ids, entry.id)
-    this.#enter(entry)
+    for (const { port, kept } of sockets) this.#kept.resume(port, kept)
+    return this.#enter({ ...known, port: new DistributedPort(entry.id, mode, options, this.#kept, sockets) })
   }
 
   /**
@@ -159,28 +159,36 @@ export class PortRegistry {
    * @throws {SyscallError | RangeError | TypeError} as `ListeningPort.open`
    */
   keepListening(list: readonly ListenOptions[]): void {
-    const own = new Set(list.map((options) => this.#opened(options) ?? this.#openOne(options)))
+    const open = (options: ListenOptions): PortEntry =>
+      this.entries.find((entry) => entry.own && wasOpenedAs(entry, options)) ?? this.#openOne(options)
+    const own = new Set(list.map(open))
     for (const entry of this.entries) entry.own = own.has(entry)
   }
 
-  /** One of the supervisor's own that was opened like this. */
-  #opened(options: ListenOptions): PortEntry | undefined {
-    const place = 'path' in options ? options.path : options.port
-    const host = 'path' in options ? options.path : (options.host ?? '')
-    return this.entries.find(({ own, host: asked, port: { address, options: before } }) => {
-      if (!own || asked !== host) return false
-      if (typeof address === 'string') return 'path' in options
-      return address.port === place || (before !== null && 'port' in before && before.port === place)
-    })
+  #handshakeOf({ address, mode }: DistributedPort): SettledHandshake | null {
+    if (mode !== 'dispatch') return null
+    const place = placeOf(address)
+    return this.#handshakes.find(({ ports }) => ports === undefined || ports.includes(place)) ?? null
   }
 
-  attach(target: Target, ids: readonly number[]): void {
-    for (const id of ids) this.#dispatcher.attach(target, id)
+  /** A target has connections of these ports from now on: it is handed them, or accepts by itself. */
+  attach(target: PortTaker, ids: readonly number[]): void {
+    const accepts = target.group === null || this.#distribution.allGrouped
+    for (const id of ids) {
+      this.#dispatcher.attach(target, id)
+      this.#byId(id)?.port.attach(target, accepts)
+    }
+  }
+
+  /** A target could not take a port: it is handed the connections. */
+  feed(id: number, target: PortTaker & { withoutPort(id: number): void }): void {
+    target.withoutPort(id)
+    this.#byId(id)?.port.feed(target)
   }
 
   /** The ports that any of these places listens on. */
-  portsOf(places: readonly PortUser[]): number[] {
-    const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place)))
+  portsOf(places: readonly object[]): number[] {
+    const used = [...this.#entries.values()].filter(({ users }) => places.some((place) => users.has(place as PortUser)))
     return used.map(({ id }) => id)
   }
 
@@ -189,14 +197,23 @@ export class PortRegistry {
     return this.#byId(id)?.port.address ?? null
   }
 
-  /** Accepts what waits in the kernel's queue of a port, as far as there is room. */
+  /** Accepts what waits in the kernel's queue of a port, as far as there is room. Who accepts by itself does so for the last time. */
   acceptWaiting(id: number): void {
-    this.#dispatcher.acceptWaiting(id)
+    this.#byId(id)?.port.acceptLast(() => this.#dispatcher.acceptWaiting(id))
   }
 
   /** A target gets no more connections; those it has still count for the limit in all. */
-  detach(target: Target): void {
-    for (const { id } of this.#entries.values()) this.#dispatcher.detach(target, id)
+  detach(target: PortTaker): void {
+    for (const { id, port } of this.#entries.values()) {
+      this.#dispatcher.detach(target, id)
+      port.detach(target)
+    }
+  }
+
+  /** A target is no more. */
+  gone(target: PortTaker): void {
+    this.#dispatcher.detach(target)
+    for (const { port } of this.#entries.values()) port.gone(target)
   }
 
   /** The ports that have this number, or this path. */
@@ -213,9 +230,11 @@ export class PortRegistry {
   }
 
   /** The application of a worker place closed a port. */
-  close(id: number, place: PortUser, target: Target): void {
+  close(id: number, place: PortUser, target: PortTaker & { withoutPort(id: number): void }): void {
     this.#dispatcher.detach(target, id)
+    target.withoutPort(id)
     const entry = this.#byId(id)
+    entry?.port.gone(target)
     if (entry !== undefined) this.#leave(entry, place)
   }
 
@@ -226,22 +245,18 @@ export class PortRegistry {
 
   #leave(entry: PortEntry, place: PortUser): void {
     entry.users.delete(place)
-    if (entry.users.size === 0 && !entry.own) this.#close(entry)
-  }
-
-  #close(entry: PortEntry): void {
+    if (entry.users.size > 0 || entry.own) return
     this.#entries.delete(entry.key)
     this.#dispatcher.shut(entry.id)
-    if (entry.kept) this.keeper?.closed(entry.kept)
     entry.port.close()
   }
 
   /** Accepts what waits in the kernel's queues, then listens no more; what was accepted is still handed over. */
   retire(): void {
     this.#retired = true
-    for (const entry of this.#entries.values()) {
-      this.#dispatcher.retire(entry.id)
-      entry.port.close()
+    for (const { id, port } of this.#entries.values()) {
+      port.acceptLast(() => this.#dispatcher.retire(id))
+      port.close(true)
     }
   }
 
@@ -249,7 +264,7 @@ export class PortRegistry {
   clear(): void {
     for (const entry of this.#entries.values()) {
       this.#dispatcher.shut(entry.id)
-      entry.port.close()
+      entry.port.close(true)
     }
     this.#entries.clear()
   }
@@ -264,28 +279,6 @@ export class PortRegistry {
   #byId(id: number): PortEntry | undefined {
     return [...this.#entries.values()].find((entry) => entry.id === id)
   }
-
-  /** A port that was kept, or a new one. */
-  #found(options: ListenOptions): { port: ListeningPort; kept: string | null } {
-    const found = this.keeper?.find(options) ?? null
-    if (found !== null) return { port: found.port, kept: found.name }
-    const port = ListeningPort.open(options)
-    return { port, kept: this.keeper?.opened(port) ?? null }
-  }
-
-  #renew(entry: PortEntry): void {
-    const { fd } = entry.port
-    entry.port.renew()
-    if (entry.port.fd === fd) return
-    if (entry.kept) this.keeper?.closed(entry.kept)
-    entry.kept = this.keeper?.opened(entry.port) ?? null
-  }
-}
-
-function optionsOf({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest, most?: number): ListenOptions {
-  const queue = most ?? Math.max(1, backlog)
-  if (port === null) return { path: host, backlog: queue, mode: 0o777 & ~umask }
-  return { port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) }
 }
 
 /** The name of a system error, for a worker: numbers differ between platforms. */

@@ -1,77 +1,115 @@
-import { HandoverError, type SyscallError } from '../errors.js'
+import type { SyscallError } from '../errors.js'
 import { RELOAD_PORTS_GRACE } from '../limits.js'
 import type { Generation } from './generation.js'
-import type { PortRegistry } from './port-registry.js'
+import type { SettledReadiness } from './generation-options.js'
+import { programOf } from './places.js'
+import { Questions } from './readiness.js'
 import type { Slot } from './slot.js'
+import { Failure, type Stage, type Watch } from './stage.js'
 import { howEnded, type WorkerEnd } from './worker.js'
 
-/**
- * A generation that gets ready while the one before it serves. It is ready when every worker listens, and some worker on
- * each port that the one before serves: a client that comes a moment later finds somebody.
- */
-export class Preparation {
+/** Who gets ready, and instead of whom. */
+export interface Candidates {
   readonly generation: Generation
-  /** Settles when it is ready and `take` was called, or rejects with what is in the way. */
+  readonly slots: readonly Slot[]
+  /** Those they are to take the place of. */
+  readonly previous: readonly Slot[]
+  /** What is asked of them besides that they listen; null: nothing. */
+  readonly readiness: SettledReadiness | null
+  /** Until they must be ready. */
+  readonly milliseconds: number
+}
+
+/** The questions about some workers of a generation. */
+export function questionsFor(
+  { ports }: Stage,
+  readiness: SettledReadiness,
+  generation: Generation,
+  slots: readonly Slot[],
+): Questions {
+  const first = generation.places[0]
+  const { env, cwd } = first === undefined ? { env: process.env, cwd: process.cwd() } : programOf(first)
+  return new Questions(readiness, { generation: generation.number, env, cwd, slots }, ports)
+}
+
+/**
+ * Workers that get ready while those before them serve. They are when every one of them listens, and some of them on each
+ * port that those before serve (a client that comes a moment later finds somebody), and what they are asked is
+ * answered well.
+ */
+export class Preparation implements Watch {
+  /** Settles when they are ready and `take` was called, or rejects with what is in the way. */
   readonly settled: Promise<void>
-  readonly #previous: Generation
-  readonly #ports: PortRegistry
+  readonly #stage: Stage
+  readonly #candidates: Candidates
   readonly #take: () => void
   readonly #limit: NodeJS.Timeout
+  /** Null: nothing is asked. */
+  readonly #questions: Questions | null
+  #asking = false
+  /** The answers are good. */
+  #good = false
   /** Runs while every worker listens, but not on every port. */
   #grace: NodeJS.Timeout | null = null
+  #graceIsOver = false
   #done = false
   #resolve!: () => void
   #reject!: (error: Error) => void
 
-  /**
-   * @param milliseconds  until it must be ready
-   * @param take  called in the very moment in which it is, before anything else can happen
-   */
-  constructor(
-    generation: Generation,
-    previous: Generation,
-    ports: PortRegistry,
-    milliseconds: number,
-    take: () => void,
-  ) {
-    this.generation = generation
-    this.#previous = previous
-    this.#ports = ports
+  /** @param take  called in the very moment in which they are ready, before anything else can happen */
+  constructor(stage: Stage, candidates: Candidates, take: () => void) {
+    this.#stage = stage
+    this.#candidates = candidates
     this.#take = take
+    const { readiness, generation, slots, milliseconds } = candidates
+    const questions = readiness === null ? null : questionsFor(stage, readiness, generation, slots)
+    this.#questions = questions?.any ? questions : null
     this.settled = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
     this.settled.catch(() => {}) // whoever waits for it hears of it
-    this.#limit = setTimeout(() => this.#late(milliseconds), milliseconds)
+    this.#limit = setTimeout(() => this.#late(), milliseconds)
   }
 
-  /** Ports that the generation before serves, and none of these workers. */
+  /** Ports that those before serve, and none of these workers. */
   get missing(): number[] {
-    const ours = this.#ports.portsOf(this.generation.slots)
-    return this.#ports.portsOf(this.#previous.slots).filter((id) => !ours.includes(id))
+    const { slots, previous } = this.#candidates
+    const ours = this.#stage.ports.portsOf(slots)
+    return this.#stage.ports.portsOf(previous).filter((id) => !ours.includes(id))
   }
 
-  /** A worker listens on a port more, or less. */
   step(): void {
     if (this.#done) return
     const whole = this.#silent().length === 0
-    if (whole && this.missing.length === 0) return this.#ready()
+    if (whole && (this.#graceIsOver || this.missing.length === 0)) return this.#listening()
     if (whole) this.#grace ??= setTimeout(() => this.#graceOver(), RELOAD_PORTS_GRACE)
     else this.#endGrace()
   }
 
-  /** A worker is gone. */
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
-    const how = howEnded(end)
-    const why = refusal ?? end.error
-    const because = why === undefined ? '' : `: ${why.message}`
-    this.fail(this.#failure(`worker ${slot.number} ended (${how}) before all were ready${because}`, why))
+    if (!this.#candidates.slots.includes(slot)) return
+    this.fail(this.#failure(`${endOf(slot, end)} before all were ready`, [slot], end, refusal))
   }
 
-  fail(error: Error): void {
+  fail(reason: Error): void {
     if (!this.#finish()) return
-    this.#reject(error)
+    this.#reject(reason)
+  }
+
+  cancel(reason: Error): void {
+    this.fail(reason)
+  }
+
+  /** They may be asked from now on. */
+  #listening(): void {
+    if (this.#questions === null || this.#good) return this.#ready()
+    if (this.#asking) return
+    this.#asking = true
+    void this.#questions.untilGood(() => {
+      this.#good = true
+      this.step()
+    })
   }
 
   #ready(): void {
@@ -82,32 +120,42 @@ export class Preparation {
 
   /** Workers that do not listen; where the one before took hand-overs alone, that do not take any. */
   #silent(): Slot[] {
-    return this.generation.slots.filter(
-      (slot, index) => slot.state !== 'ready' || (!this.#listens(slot) && this.#listens(this.#previous.slots[index])),
-    )
+    const { slots, previous } = this.#candidates
+    const before = (slot: Slot): Slot | undefined => previous.find(({ number }) => number === slot.number)
+    return slots.filter((slot) => slot.state !== 'ready' || (!this.#listens(slot) && this.#listens(before(slot))))
   }
 
   #listens(slot: Slot | undefined): boolean {
-    return slot !== undefined && this.#ports.portsOf([slot]).length > 0
+    return slot !== undefined && this.#stage.ports.portsOf([slot]).length > 0
   }
 
   /** A program may serve fewer ports than before. One that serves none of them was not meant to take their place. */
   #graceOver(): void {
     const { missing } = this
-    if (missing.length < this.#ports.portsOf(this.#previous.slots).length) return this.#ready()
-    const places = missing.map((id) => this.#ports.addressOf(id)).map((at) => (typeof at === 'string' ? at : at?.port))
-    this.fail(this.#failure(`it listens elsewhere, and on none of the ports that are served (${places.join(', ')})`))
+    const { ports } = this.#stage
+    const { slots, previous } = this.#candidates
+    this.#graceIsOver = missing.length < ports.portsOf(previous).length
+    if (this.#graceIsOver) return this.step()
+    const places = missing.map((id) => ports.addressOf(id)).map((at) => (typeof at === 'string' ? at : at?.port))
+    const what = `it listens elsewhere, and on none of the ports that are served (${places.join(', ')})`
+    this.fail(this.#failure(what, slots))
   }
 
-  #late(milliseconds: number): void {
-    const silent = this.#silent().map(({ number }) => `worker ${number} does not listen`)
-    const what = silent.length > 0 ? silent.join(', ') : 'it does not listen on every port that is served'
-    this.fail(this.#failure(`after ${milliseconds} ms ${what}`))
+  #late(): void {
+    const { slots, milliseconds } = this.#candidates
+    const silent = this.#silent()
+    const says = (slot: Slot): string =>
+      `worker ${slot.number} ${this.#stage.explicit.awaits(slot.target) ? 'has not called ready()' : 'does not listen'}`
+    const asked = this.#asking ? this.#questions?.why : undefined
+    const what = asked ?? 'it does not listen on every port that is served'
+    const why = silent.length > 0 ? silent.map(says).join(', ') : what
+    this.fail(this.#failure(`after ${milliseconds} ms ${why}`, silent.length > 0 ? silent : slots))
   }
 
-  #failure(what: string, cause?: Error): HandoverError {
-    const options = cause === undefined ? {} : { cause }
-    return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `generation ${this.generation.number}: ${what}`, options)
+  #failure(what: string, slots: readonly Slot[], end?: WorkerEnd, refusal?: SyscallError): Failure {
+    const because = refusal ?? end?.error
+    const text = because === undefined ? what : `${what}: ${because.message}`
+    return new Failure(`generation ${this.#candidates.generation.number}: ${text}`, slots, because)
   }
 
   #endGrace(): void {
@@ -121,6 +169,12 @@ export class Preparation {
     this.#done = true
     clearTimeout(this.#limit)
     this.#endGrace()
+    this.#questions?.stop()
     return true
   }
+}
+
+/** What became of a worker, in words. */
+export function endOf(slot: Slot, end: WorkerEnd): string {
+  return `worker ${slot.number} ended (${howEnded(end)})`
 }

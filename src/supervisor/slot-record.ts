@@ -2,6 +2,8 @@
 import type { LinkState } from '../channel/rest.js'
 import type { TargetState } from './channel-target.js'
 import type { RelayState } from './relay-end.js'
+import type { RestartRecord } from './restarts.js'
+import type { SlotState } from './slot-status.js'
 import type { OutputState } from './worker-output.js'
 
 export interface WorkerRecord {
@@ -11,16 +13,12 @@ export interface WorkerRecord {
   readonly relay: RelayState
 }
 
-export interface SlotRecord {
-  readonly number: number
-  readonly state: 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
-  readonly restarts: number
-  /** Milliseconds to wait after its next early death. */
-  readonly backoff: number
+export interface SlotRecord extends RestartRecord {
+  readonly state: SlotState
   /** Milliseconds its worker has been there. */
   readonly lived: number
-  /** Milliseconds until another is started; null: none is to be. */
-  readonly restartIn: number | null
+  /** It has given a sign of life. */
+  readonly beats: boolean
   /** Milliseconds that its worker, which is to end, has left for what is open; null: it is not to. */
   readonly patience: number | null
   /** Null: there is none now. */

@@ -1,20 +1,23 @@
 import { performance } from 'node:perf_hooks'
+import type { LinkHandlers } from '../channel/handlers.js'
 import type { Returned } from '../channel/held-descriptors.js'
-import type { TargetStatus } from '../dispatch/target.js'
-import { KILL_AFTER } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
-import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
 import type { Gate } from './gate.js'
-import { type Place, programOf } from './places.js'
+import { type Place, programAt } from './places.js'
+import { Pulse } from './pulse.js'
 import type { Relay } from './relay.js'
+import { Restarts } from './restarts.js'
 import type { SlotRecord } from './slot-record.js'
-import { endInTime, Tenant } from './tenant.js'
-import type { Program, StartWorker, Worker, WorkerEnd } from './worker.js'
+import { nobody, type SlotState, type WorkerStatus } from './slot-status.js'
+import { Tenant } from './tenant.js'
+import { isDebugged, type Program, type Worker, type WorkerEnd } from './worker.js'
+
+export type { SlotState, WorkerStatus } from './slot-status.js'
 
 /** What a place for a worker needs of the supervisor. */
 export interface SlotOwner {
-  readonly start: StartWorker
+  start(program: Program, handlers: LinkHandlers, place: number): Worker
   readonly limit: number
   /** Milliseconds a worker has for its open connections. */
   readonly drainTimeout: number
@@ -36,61 +39,41 @@ export interface SlotOwner {
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
 }
 
-export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped'
-
-export interface WorkerStatus extends TargetStatus {
-  worker: number
-  generation: number
-  pid: number
-  state: SlotState
-  restarts: number
-}
-
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
   readonly number: number
   readonly generation: number
   /** The group it belongs to; null: none. */
   readonly group: string | null
+  readonly place: Place
   /** What its workers run. */
-  readonly program: Program
+  readonly #program: Program
   readonly #owner: SlotOwner
-  readonly #backoff = new Backoff()
   #worker: Worker | null = null
   #target: ChannelTarget | null = null
   #tenant: Tenant | null = null
+  #pulse: Pulse | null = null
   #since = 0
-  #restartAt = 0
-  /** When the worker that is to stop is ended, as performance.now() tells. */
-  #stopAt: number | null = null
-  /** What ends it then. */
-  readonly #killers: NodeJS.Timeout[] = []
   #state: SlotState = 'stopped'
-  #restarts = 0
+  #failed = false
   /** Stopped for good. */
   #retired = false
-  #timer: NodeJS.Timeout | null = null
+  readonly #restarts: Restarts
   /** Settles when the worker that is to stop is gone. */
   #gone: Promise<void> | null = null
   #stopped: (() => void) | null = null
   /** The worker was asked to drain. */
   #drains = false
+  #output: Promise<unknown> = Promise.resolve()
 
   constructor(place: Place, generation: number, owner: SlotOwner) {
-    const { number, group } = place
-    const program = programOf(place)
-    this.number = number
-    this.group = group
+    this.number = place.number
+    this.group = place.group
     this.generation = generation
-    const own = {
-      HANDOVER_WORKER: String(number),
-      HANDOVER_GENERATION: String(generation),
-      ...(group === null ? {} : { HANDOVER_GROUP: group }),
-      ...(owner.orphans === 'end' ? {} : { HANDOVER_ORPHANS: owner.orphans }),
-    }
-    this.program = { ...program, env: { ...program.env, ...own } }
-    if (group === null) delete this.program.env.HANDOVER_GROUP // a supervisor may itself run in a worker
+    this.place = place
+    this.#program = programAt(place, generation, owner.orphans)
     this.#owner = owner
+    this.#restarts = new Restarts(owner.gate, () => this.start())
   }
 
   get pid(): number {
@@ -101,9 +84,29 @@ export class Slot {
     return this.#state
   }
 
+  /** Settles when all that the last worker wrote has been told, soon after its end. */
+  get outputRead(): Promise<unknown> {
+    return this.#tenant?.outputRead ?? this.#output
+  }
+
   /** The worker's; null while there is none. */
   get target(): ChannelTarget | null {
     return this.#target
+  }
+
+  /** The signs of life of the worker there is; null: there is none. */
+  get pulse(): Pulse | null {
+    return this.#worker === null ? null : this.#pulse
+  }
+
+  /** Somebody may stop its worker to look at it. */
+  get debugged(): boolean {
+    return isDebugged(this.#program)
+  }
+
+  /** Its workers die again and again: from their end on nobody takes the place. */
+  fail(): void {
+    this.#failed = true
   }
 
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
@@ -112,7 +115,7 @@ export class Slot {
     this.#since = performance.now()
     this.#state = 'starting'
     try {
-      this.#startWorker(this.#owner.start)
+      this.#startWorker(this.#owner.start, new Pulse())
     } catch (error) {
       setImmediate(() => this.#ended({ code: null, signal: null, error: error as Error }, 0))
       return
@@ -120,12 +123,12 @@ export class Slot {
     this.#owner.started(this)
   }
 
-  #startWorker(start: StartWorker): void {
+  #startWorker(start: SlotOwner['start'], pulse: Pulse): void {
     const { limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
     const end = this.#owner.relay.end(this.number, this)
-    const worker = start(this.program, {
+    const handlers: LinkHandlers = {
       ...end.handlers,
       message: (message) => {
         const word = (message ?? {}) as FromWorker // whatever a worker says, it is no reason to fall over
@@ -133,17 +136,20 @@ export class Slot {
       },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),
+      accepted: (count) => target.accepted(count),
       returned: (returned) => {
         target.returned(returned.descriptors.length)
         this.#owner.sentBack(this, target, returned)
       },
       closed: (error, returned) => {
         if (started === null) return // it could not be started, and was sent nothing
+        target.lost(returned.descriptors.length)
         this.#withoutChannel(started, error)
         this.#owner.relay.leave(end)
         this.#owner.lostChannel(this, target, error, returned)
       },
-    })
+    }
+    const worker = start(this.#program, handlers, this.number)
     target = new ChannelTarget(String(this.number), this.group, worker.channel, limit, () =>
       this.#owner.roomier(target),
     )
@@ -152,7 +158,8 @@ export class Slot {
     started = worker
     this.#worker = worker
     this.#target = target
-    this.#tenant = new Tenant(worker, target, end, (name, text) => this.#owner.line(this, name, text))
+    this.#pulse = pulse
+    this.#tenant = new Tenant(worker, target, end, this.#owner.gate, (name, text) => this.#owner.line(this, name, text))
     this.#tenant.ended.then((end) => {
       this.#owner.gate.pass(() => {
         worker.channel.closeAfterDeath()
@@ -165,12 +172,14 @@ export class Slot {
   get record(): SlotRecord | null {
     const worker = this.#tenant === null ? null : this.#tenant.record
     if (worker === undefined || (worker === null && this.#state === 'starting')) return null
-    const { number, state } = this
-    const now = performance.now()
-    const patience = this.#stopAt === null ? null : Math.max(0, this.#stopAt - now)
-    const restartIn = this.#timer === null ? null : Math.max(0, this.#restartAt - now)
-    const [restarts, backoff, lived] = [this.#restarts, this.#backoff.next, now - this.#since]
-    return { number, state, restarts, backoff, lived, restartIn, patience, worker }
+    return {
+      state: this.#state,
+      ...this.#restarts.record,
+      lived: performance.now() - this.#since,
+      beats: this.#pulse !== null && this.#pulse.heardAt !== null,
+      patience: this.#tenant?.patience ?? null,
+      worker,
+    }
   }
 
   /** What it has of its worker, to hold it and let it go; null: there is none. */
@@ -181,7 +190,6 @@ export class Slot {
   /** Another supervisor goes on with its worker, and with the place. */
   letGo(): void {
     this.retire()
-    this.#killers.forEach(clearTimeout)
     this.#tenant?.letGo()
     this.#tenant = null
     this.#worker = null
@@ -190,14 +198,15 @@ export class Slot {
   }
 
   /** Goes on where another supervisor stopped. The worker's link is held. */
-  resume({ state, restarts, backoff, lived, restartIn, worker }: SlotRecord, start: StartWorker | null): void {
-    this.#restarts = restarts
-    this.#backoff.next = backoff
+  resume(record: SlotRecord, start: SlotOwner['start'] | null): void {
+    const { state, lived, beats, worker } = record
+    this.#restarts.resume(record)
     this.#since = performance.now() - lived
     this.#state = state
-    if (restartIn !== null) this.#startIn(restartIn)
+    this.#failed = state === 'failed'
+    this.#pulse = Pulse.resumed(Date.now() - lived, beats, worker?.target.suspended ?? false)
     if (worker === null || start === null) return
-    this.#startWorker(start)
+    this.#startWorker(start, this.#pulse)
     this.#tenant?.resume(worker)
   }
 
@@ -208,7 +217,7 @@ export class Slot {
   #withoutChannel(worker: Worker, error: Error | null): void {
     if (error !== null) return worker.kill('SIGKILL')
     if (this.#state === 'ready') this.#state = 'draining'
-    endInTime(worker, this.#owner.drainTimeout)
+    this.#tenant?.endIn(0, this.#owner.drainTimeout)
   }
 
   /** The worker listens: it may have connections from now on. */
@@ -217,16 +226,18 @@ export class Slot {
     if (this.#state === 'starting') this.#state = 'ready'
   }
 
-  tell(message: FromMaster): void {
-    if (this.#worker !== null && !this.#worker.channel.closed) this.#worker.channel.send(message)
+  /** @param spare  bytes of the channel's queue that it leaves free. @returns whether there is a worker to hear it */
+  tell(message: FromMaster, spare = 0): boolean {
+    if (this.#worker === null || this.#worker.channel.closed) return false
+    this.#worker.channel.send(message, spare)
+    return true
   }
 
   /** The worker is given nothing more, and when it ends nobody takes its place. */
   retire(): void {
     this.#retired = true
     this.#target?.drain()
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#restarts.callOff()
   }
 
   /**
@@ -245,21 +256,15 @@ export class Slot {
       this.#gone = new Promise((resolve) => {
         this.#stopped = resolve
       })
-      this.#drains = this.#state === 'ready' || (this.#target?.load ?? 0) > 0
+      this.#drains = ['ready', 'draining'].includes(this.#state) || (this.#target?.load ?? 0) > 0
       this.#state = 'draining'
       // One that does not listen yet has nothing to finish.
       if (this.#drains) this.tell({ type: 'drain', milliseconds, ...(successor && { successor }) })
       else worker.kill('SIGTERM')
     }
     const patience = this.#drains ? milliseconds : 0
-    this.#stopAt = Math.min(this.#stopAt ?? Number.POSITIVE_INFINITY, performance.now() + patience)
-    const timers = [
-      setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5),
-      setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER),
-    ]
-    this.#killers.push(...timers)
+    this.#tenant?.endIn(patience)
     await this.#gone
-    timers.forEach(clearTimeout)
   }
 
   kill(): void {
@@ -267,32 +272,25 @@ export class Slot {
   }
 
   status(): WorkerStatus | null {
-    if (this.#target === null) return null
-    const { pid, generation, state } = this
-    return { ...this.#target.status(), worker: this.number, generation, pid, state, restarts: this.#restarts }
+    const { number: worker, pid, generation, state, group } = this
+    const pulse = this.#pulse?.status()
+    if (pulse === undefined || (this.#target === null && state !== 'failed')) return null
+    const target = this.#target?.status() ?? nobody(String(worker), group, this.#owner.limit)
+    return { ...target, ...pulse, worker, generation, pid, state, restarts: this.#restarts.count }
   }
 
   #ended(end: WorkerEnd, lived: number): void {
-    const complaint = end.error?.stack ?? end.error?.message
+    const { error } = end
+    const complaint = error && 'errno' in error ? error.message : (error?.stack ?? error?.message)
     for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
-    const wait = this.#backoff.after(lived)
+    const wait = this.#restarts.waitAfter(lived)
     const again = this.#owner.ended(this, end, wait)
+    this.#output = this.outputRead
     this.#worker = null
     this.#target = null
     this.#tenant = null
-    this.#state = again ? 'waiting' : 'stopped'
+    this.#state = again ? 'waiting' : this.#failed ? 'failed' : 'stopped'
     this.#stopped?.()
-    if (again) this.#startIn(wait)
-  }
-
-  #startIn(wait: number): void {
-    this.#restartAt = performance.now() + wait
-    this.#timer = setTimeout(() => {
-      this.#owner.gate.pass(() => {
-        this.#timer = null
-        this.#restarts += 1
-        this.start()
-      })
-    }, wait)
+    if (again) this.#restarts.in(wait)
   }
 }

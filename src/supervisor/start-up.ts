@@ -29,6 +29,10 @@ export class StartUp {
       return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'the script ended without listening on any port')
     }
     if (this.#earlyDeaths < EARLY_DEATHS_MAX) return null
+    if (end.error !== undefined && end.code === null && end.signal === null) {
+      const { error: cause } = end
+      return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers cannot be started (${cause.message})`, { cause })
+    }
     const how = howEnded(end)
     return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers end before they listen (${how})`)
   }

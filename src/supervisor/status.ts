@@ -1,11 +1,15 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { SocketAddress } from '../transport/address.js'
+import type { GenerationStatus } from './generation.js'
+import type { Generations } from './generations.js'
 import type { PortRegistry } from './port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
-import type { Slot, WorkerStatus } from './slot.js'
+import type { WorkerStatus } from './slot.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
+  /** Oldest first; those that drain are there until their last worker is gone. */
+  generations: GenerationStatus[]
   ports: (SocketAddress | string)[]
   /** Connections ever given to a worker. */
   dispatched: number
@@ -18,11 +22,19 @@ export interface SupervisorStatus {
 }
 
 export function statusOf(
-  slots: readonly Slot[],
+  generations: Generations,
   { addresses }: PortRegistry,
   { dispatched, waiting, undecided }: Dispatcher,
   { counts }: Setbacks,
 ): SupervisorStatus {
-  const workers = slots.map((slot) => slot.status()).filter((status) => status !== null)
-  return { workers, ports: addresses, dispatched, waiting, undecided, setbacks: { ...counts } }
+  const workers = generations.slots.map((slot) => slot.status()).filter((status) => status !== null)
+  return {
+    workers,
+    generations: generations.status(),
+    ports: addresses,
+    dispatched,
+    waiting,
+    undecided,
+    setbacks: { ...counts },
+  }
 }

@@ -1,14 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
 import type { Channel } from '../channel/channel.js'
-import { Dispatcher } from '../dispatch/dispatcher.js'
-import type { GivenBack } from '../dispatch/target.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
-import { STATUS_DELAY } from '../limits.js'
-import { scheduleAsBatch, scheduledAsUsual } from '../syscalls/schedule.js'
+import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
-import type { SupervisorEvents, Told } from './events.js'
-import { Gate } from './gate.js'
+import { type SupervisorEvents, told } from './events.js'
 import { Generations } from './generations.js'
 import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
 import {
@@ -19,18 +16,19 @@ import {
   settleReload,
 } from './options.js'
 import type { PortKeeper } from './port-keeper.js'
-import { PortRegistry } from './port-registry.js'
+import type { PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
+import { slotOwner } from './slot-owner.js'
+import { Staff } from './staff.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import type { HandOverToOptions } from './succession/hand-over-to.js'
 import { orClose, Succession } from './succession/succession.js'
+import { dispatcherOf, portsOf } from './supervisor-parts.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
-import { startProcess } from './worker-process.js'
-import { startThread } from './worker-thread.js'
 import { WorkerWords } from './worker-words.js'
 
 /**
@@ -48,6 +46,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #handOvers: MasterHandOvers
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
+  readonly #staff: Staff
   readonly #succession: Succession
   #failed = false
   readonly #stalls = new StallWatch(
@@ -64,33 +63,35 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const { places, limit, maxTotal, policy, backlog, threads, batchScheduling, handshakes, ticketRotation } =
-      this.#options
+    const { places, maxTotal, batchScheduling, ticketRotation, readiness } = this.#options
     if (batchScheduling) scheduleAsBatch()
-    this.#dispatcher = new Dispatcher({
-      policy,
-      limit: maxTotal,
-      allGrouped: places.every(({ group }) => group !== null),
-      onExhausted: (error) => this.emit('exhausted', { error }),
-      onPolicyError: (error) => this.emit('policyError', { error }),
-      onSetback: (setback, reason, connections, of) => this.#setbacks.add(setback, reason, connections, of),
+    this.#dispatcher = dispatcherOf(this.#options, this.#setbacks, (name, event) => {
+      this.emit<'exhausted' | 'policyError'>(name as 'exhausted', event as never)
     })
-    // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
-    const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
-    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes)
+    this.#ports = portsOf(this.#options, this.#dispatcher)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
     const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
     this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
+      appReady: (slot, target) => {
+        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
+      },
       step: () => this.#generations.step(),
     })
-    const slotOwner = this.#slotOwner(limit, threads)
-    this.#generations = new Generations(places, slotOwner, this.#ports, (name, event) => {
-      this.emit<'reloading' | 'switched' | 'reloaded'>(name, event as never)
+    const owner = this.#slotOwner()
+    this.#generations = new Generations(places, readiness, owner, this.#ports, (name, event) => {
+      this.emit<'reloading' | 'switched' | 'reloaded'>(name as 'reloaded', event as never)
     })
-    this.#succession = this.#successionOf(slotOwner)
+    this.#staff = new Staff(this.#options.care, {
+      generations: this.#generations,
+      drainTimeout: this.#options.drainTimeout,
+      gate: owner.gate,
+      tell: (name, event) => void this.emit<'hung' | 'recovered'>(name as 'hung', event as never),
+      failed: (error) => this.#fail(error),
+    })
+    this.#succession = this.#successionOf(owner)
   }
 
   /**
@@ -110,6 +111,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async #start(): Promise<void> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
     this.#stalls.start()
+    this.#staff.start()
     this.#tickets?.start()
     const ready = new Promise<void>((resolve, reject) => {
       this.#settleStart = { resolve, reject }
@@ -119,17 +121,56 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it listens, new
-   * connections are its own, and the old workers finish theirs. Settles when those are gone. Reloads wait for each other.
-   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or did not listen in time, and the old ones
-   *   serve as before; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
+   * Starts a new generation of workers next to the one that serves, differing in `options`; when all of it is ready, new
+   * connections are its own, and the old workers finish theirs, or stand by first for the `healthWindow`. Settles when
+   * those are gone. Reloads wait for each other, unless one is to `supersede` what came before.
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: a new worker ended or was not ready in time, and the old ones
+   *   serve as before; _ROLLED_BACK: it failed after the switch, and they serve again; both with the new workers' last
+   *   `output`; _SUPERSEDED: by a later reload; _STOPPED: nothing runs, or `stop` came first. {TypeError | RangeError} an option
    */
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
-    const settled = settleReload(options, this.#options.drainTimeout)
+    const settled = settleReload(options, this.#options)
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
     this.#succession.check()
-    return this.#generations.reload(settled)
+    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+  }
+
+  /**
+   * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
+   * and the one before drains. Settles when that is gone.
+   * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   */
+  async replace(worker: number): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    this.#succession.check()
+    await this.#staff.replace(worker)
+  }
+
+  /** Sends JSON to a worker's program, whose `worker.on('message')` has it. @see AppMessages.send */
+  send(worker: number, message: unknown): boolean {
+    return this.#staff.send(worker, message)
+  }
+
+  /** Sends JSON to the programs of all workers that serve; one that does not read is left out. @returns to how many */
+  broadcast(message: unknown): number {
+    return this.#staff.broadcast(message)
+  }
+
+  /**
+   * Starts further workers in places of their own, or lets some finish; settles when that is done. Those that stay keep their
+   * numbers, and later reloads have as many.
+   * @param workers  how many there are to be, from 1
+   * @param group  of which group; default: of none
+   * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: new ones do not get ready, and all is as before; _STOPPED.
+   *   {TypeError | RangeError} no such group or number
+   */
+  async scale(workers: number, group?: string): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#started.catch(() => {})
+    this.#succession.check()
+    await this.#generations.scale(workers, group ?? null)
   }
 
   /**
@@ -175,9 +216,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    */
   static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = orClose(channel, () => new Supervisor(options))
-    supervisor.#started = supervisor.#succession.takeOver(channel)
-    await supervisor.#started
+    await supervisor.goOn(channel)
     return supervisor
+  }
+
+  /** The same for one that was made for it, and not started. @throws as `takeOver` */
+  async goOn(channel: Channel): Promise<void> {
+    this.#started = this.#succession.takeOver(channel)
+    await this.#started
   }
 
   #successionOf(slotOwner: SlotOwner): Succession {
@@ -186,7 +232,11 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       startUp: this.#startUp,
       stalls: this.#stalls,
       isRunning: () => this.#started !== null && this.#stopping === null,
-      replaced: (pid: number) => this.emit('replaced', { pid }),
+      succeeded: (pid: number) => {
+        this.#staff.stop()
+        this.emit('succeeded', { pid })
+      },
+      resumed: () => this.#staff.resumed(),
     }
     const [gate, dispatcher, generations] = [slotOwner.gate, this.#dispatcher, this.#generations]
     const [ports, setbacks, tickets] = [this.#ports, this.#setbacks, this.#tickets]
@@ -200,11 +250,12 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   status(): SupervisorStatus {
-    return statusOf(this.#generations.slots, this.#ports, this.#dispatcher, this.#setbacks)
+    return statusOf(this.#generations, this.#ports, this.#dispatcher, this.#setbacks)
   }
 
   async #stop(milliseconds: number): Promise<void> {
     this.#stalls.stop()
+    this.#staff.stop()
     this.#tickets?.stop()
     this.#ports.retire()
     const gone = this.#generations.stop(milliseconds)
@@ -214,35 +265,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
-  #slotOwner(limit: number, threads: boolean): SlotOwner {
-    return {
-      limit,
-      gate: new Gate(),
-      orphans: this.#options.orphans,
-      drainTimeout: this.#options.drainTimeout,
-      relay: this.#handOvers.relay,
-      start: (program, handlers) => scheduledAsUsual(() => (threads ? startThread : startProcess)(program, handlers)),
-      started: (slot) => this.emit('started', told(slot)),
-      message: (slot, target, message) => this.#words.hear(slot, target, message),
-      line: (slot, stream, text) => this.#line({ worker: slot.number, stream, text }),
-      lostChannel: (slot, target, error, returned) => {
-        // Listeners come last: one that throws must not cost a connection.
-        this.#dispatcher.detach(target)
-        this.#dispatcher.takeBack(returned as GivenBack)
-        if (error !== null) this.emit('broken', { worker: slot.number, error })
+  #slotOwner(): SlotOwner {
+    return slotOwner(this.#options, this.#handOvers.relay, this.#ports, this.#dispatcher, {
+      emit: (name, event) => this.emit<'started' | 'line'>(name as 'line', event as never),
+      started: (slot) => this.#staff.started(slot),
+      message: (slot, target, message) => {
+        if (!this.#staff.hears(slot, message)) this.#words.hear(slot, target, message)
       },
-      sentBack: (slot, _target, returned) => {
-        this.#dispatcher.takeBack(returned as GivenBack)
-        this.emit('returned', { worker: slot.number, connections: returned.descriptors.length })
-      },
-      roomier: (target) => this.#dispatcher.roomier(target),
+      line: (slot, text) => this.#generations.output.add(slot, text),
       ended: (slot, end, wait) => this.#ended(slot, end, wait),
-    }
-  }
-
-  /** Where nobody listens to workers' output it goes where this process's own goes. */
-  #line(event: SupervisorEvents['line'][0]): void {
-    if (!this.emit('line', event)) process[event.stream].write(`[${event.worker}] ${event.text}\n`)
+    })
   }
 
   #rotated(): void {
@@ -259,6 +291,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
+    if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)
     this.#tellTickets(slot) // before the first connection
@@ -272,13 +305,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #ended(slot: Slot, end: WorkerEnd, wait: number): boolean {
     const stopping = this.#stopping !== null
-    const serves = this.#generations.serves(slot)
-    const expected = stopping ? !this.#failed : !serves && !this.#generations.prepares(slot)
+    const expected = stopping ? !this.#failed : !this.#generations.isKept(slot) && !this.#generations.prepares(slot)
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
-    const again = !stopping && serves && failure === null
+    this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
+    const restarts = !stopping && this.#generations.isKept(slot) && failure === null
+    const lost = restarts && this.#staff.died(slot)
+    const again = restarts && !lost
     const restartIn = again ? wait : null
-    this.#generations.ended(slot, end, refusal)
     this.emit('ended', { ...told(slot), end, expected, restartIn })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
@@ -288,11 +322,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#failed = true
     const settle = this.#settleStart
     this.#settleStart = null
-    void this.stop(0).then(() => settle?.reject(error))
+    void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
   }
-}
-
-/** Which worker an event is about. */
-function told({ number, pid, generation }: Slot): Told {
-  return { worker: number, pid, generation }
 }

@@ -1,5 +1,7 @@
+import { performance } from 'node:perf_hooks'
 import { KILL_AFTER } from '../limits.js'
 import type { ChannelTarget } from './channel-target.js'
+import type { Gate } from './gate.js'
 import type { RelayEnd } from './relay-end.js'
 import type { HeldWorker, WorkerRecord } from './slot-record.js'
 import type { Worker, WorkerEnd } from './worker.js'
@@ -10,20 +12,51 @@ export class Tenant {
   readonly #worker: Worker
   readonly #target: ChannelTarget
   readonly #end: RelayEnd
+  readonly #gate: Gate
   readonly #outputs: WorkerOutputs
+  /** When it is ended if it has not ended by itself, as performance.now() tells. */
+  #endsAt: number | null = null
+  readonly #killers: NodeJS.Timeout[] = []
 
-  constructor(worker: Worker, target: ChannelTarget, end: RelayEnd, line: TellLine) {
+  constructor(worker: Worker, target: ChannelTarget, end: RelayEnd, gate: Gate, line: TellLine) {
     this.#worker = worker
     this.#target = target
     this.#end = end
+    this.#gate = gate
     this.#outputs = new WorkerOutputs(line)
     this.#outputs.read('stdout', worker.stdout)
     this.#outputs.read('stderr', worker.stderr)
-    worker.ended.then(() => this.#outputs.endSoon())
+    worker.ended.then(() => {
+      this.#outputs.endSoon()
+      this.#killers.forEach(clearTimeout)
+    })
   }
 
   get ended(): Promise<WorkerEnd> {
     return this.#worker.ended
+  }
+
+  /** Milliseconds that it has left to end by itself; null: it is not to. */
+  get patience(): number | null {
+    return this.#endsAt === null ? null : Math.max(0, this.#endsAt - performance.now())
+  }
+
+  /**
+   * Ends it if it does not end by itself: by SIGTERM soon after so many milliseconds, then by SIGKILL.
+   * @param last  milliseconds until that, and a little longer
+   */
+  endIn(milliseconds: number, last = milliseconds): void {
+    this.#endsAt = Math.min(this.#endsAt ?? Number.POSITIVE_INFINITY, performance.now() + last)
+    const kill = (signal: 'SIGTERM' | 'SIGKILL'): void => this.#gate.pass(() => this.#worker.kill(signal))
+    this.#killers.push(
+      setTimeout(() => kill('SIGTERM'), milliseconds + KILL_AFTER / 5),
+      setTimeout(() => kill('SIGKILL'), last + KILL_AFTER),
+    )
+  }
+
+  /** Settles when all that it wrote has been told. */
+  get outputRead(): Promise<unknown> {
+    return this.#outputs.done
   }
 
   /** What a successor must know; undefined: something is on its way. */
@@ -56,17 +89,9 @@ export class Tenant {
 
   /** Another supervisor goes on with it. */
   letGo(): void {
+    this.#killers.forEach(clearTimeout)
     this.#worker.channel.letGo()
     this.#worker.letGo?.()
     this.#outputs.letGo()
   }
-}
-
-/** A worker that has no channel any more has so long to end by itself. */
-export function endInTime(worker: Worker, milliseconds: number): void {
-  const timers = [
-    setTimeout(() => worker.kill('SIGTERM'), KILL_AFTER / 5),
-    setTimeout(() => worker.kill('SIGKILL'), milliseconds + KILL_AFTER),
-  ]
-  worker.ended.then(() => timers.forEach(clearTimeout))
 }

@@ -19,6 +19,8 @@ export class WorkerOutput {
   /** Read, and no whole line yet: bytes, as a character may be cut in two. */
   #rest = Buffer.alloc(0)
   #held: HeldSocket | null = null
+  /** Settles when all of it was told. */
+  readonly done: Promise<void>
 
   /** Takes the stream, which is to be read from now on. @param rest  what somebody else has read before */
   constructor(stream: Readable, tell: (line: string) => void, rest = Buffer.alloc(0)) {
@@ -27,9 +29,12 @@ export class WorkerOutput {
     this.#rest = rest
     stream.on('data', (bytes: Buffer) => this.#add(bytes))
     stream.on('error', () => {}) // its end is all there is to know
-    stream.on('close', () => {
-      this.#add(NOTHING)
-      this.#tellRest()
+    this.done = new Promise((resolve) => {
+      stream.on('close', () => {
+        this.#add(NOTHING)
+        this.#tellRest()
+        resolve()
+      })
     })
     if (rest.length > 0) setImmediate(() => this.#add(NOTHING)) // there may be whole lines in it
   }
@@ -99,6 +104,11 @@ export class WorkerOutputs {
     const stream = 'rest' in from ? new Socket({ fd: from.descriptor, readable: true, writable: false }) : from
     const rest = 'rest' in from ? Buffer.from(from.rest, 'base64') : undefined
     this.#outputs.set(name, new WorkerOutput(stream, tell, rest))
+  }
+
+  /** Settles when all outputs have ended, and all was told. */
+  get done(): Promise<unknown> {
+    return Promise.all([...this.#outputs.values()].map(({ done }) => done))
   }
 
   hold(): Record<OutputName, OutputState | null> {

@@ -11,6 +11,8 @@ export interface WordsOwner {
   emit<Name extends 'listening' | 'refused' | 'cut'>(name: Name, event: SupervisorEvents[Name][0]): void
   /** A worker serves these ports more, or, with none, waits for nothing but hand-overs. */
   ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void
+  /** A worker's program says that it is ready. */
+  appReady(slot: Slot, target: ChannelTarget): void
   /** A worker serves a port less. */
   step(): void
 }
@@ -48,6 +50,8 @@ export class WorkerWords {
         })
       case 'ready':
         return this.#ready(slot, target, [])
+      case 'appReady':
+        return this.#owner.appReady(slot, target)
       case 'chmod':
         return this.#answer(slot, message.id, () => {
           this.#ports.chmod(message.port, message.mode, message.keep)
@@ -56,6 +60,8 @@ export class WorkerWords {
       case 'close':
         this.#ports.close(message.port, slot, target)
         return this.#owner.step()
+      case 'noPort':
+        return this.#ports.feed(message.port, target)
       case 'cut':
         return this.#owner.emit('cut', { worker: slot.number, connections: message.connections })
       default: // 'drained' is seen as the worker's end; words of later releases are ignored

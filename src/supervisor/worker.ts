@@ -56,3 +56,8 @@ const preloadUrl = new URL('../worker/preload.js', import.meta.url).href
 export function nodeOptions({ execArgv, preload }: Program): string[] {
   return preload ? [...execArgv, '--import', preloadUrl] : [...execArgv]
 }
+
+/** Whether its program runs under a debugger, which may stop it for as long as somebody looks. */
+export function isDebugged({ execArgv, env }: Program): boolean {
+  return [...execArgv, ...(env.NODE_OPTIONS ?? '').split(/\s+/)].some((option) => /^--inspect(-|=|$)/.test(option))
+}

@@ -36,6 +36,7 @@ export interface Kernel {
   kcmp(one: number, other: number): number
   poll(descriptor: number, events: number, milliseconds: number): number
   schedule(batch: number): number
+  affinity(bits: Uint8Array, set: number): number
   accept(listener: number, descriptors: Int32Array, peers: Uint8Array, slot: number, most: number): number
   peek(descriptors: Int32Array, count: number, bytes: Uint8Array, slot: number, lengths: Int32Array): number
   sendmsg(

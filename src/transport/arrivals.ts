@@ -1,3 +1,4 @@
+import { dropped } from '../diagnostics.js'
 import { ACCEPT_BATCH_MAX } from '../limits.js'
 import { accept } from '../syscalls/accept.js'
 import { closeMany } from '../syscalls/descriptor.js'
@@ -127,7 +128,9 @@ export class WaitingArrivals implements Arrivals {
   }
 
   #close(rows: readonly Row[]): void {
-    closeMany(Int32Array.from(rows.filter(({ gone }) => !gone).map(({ descriptor }) => descriptor)))
+    const descriptors = Int32Array.from(rows.filter(({ gone }) => !gone).map(({ descriptor }) => descriptor))
+    closeMany(descriptors)
+    dropped(descriptors.length, 'no worker')
     for (const row of rows) row.gone = true
   }
 }

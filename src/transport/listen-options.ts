@@ -90,26 +90,34 @@ export function openPort(options: ListenOptions): number {
   return 'path' in options ? openPath(options) : openTcp(options)
 }
 
-function openTcp(options: TcpListenOptions): number {
-  if (options.host !== undefined) return openTcpAt(options.host, options)
+/**
+ * Checks that nobody listens there, not even somebody who would share the address. No client gets in meanwhile.
+ * @throws {SyscallError} EADDRINUSE, EACCES, EADDRNOTAVAIL, …
+ */
+export function assertFree(options: TcpListenOptions): void {
+  close(openTcp({ ...options, reusePort: false }, false))
+}
+
+function openTcp(options: TcpListenOptions, listens = true): number {
+  if (options.host !== undefined) return openTcpAt(options.host, options, listens)
   try {
-    return openTcpAt('::', options)
+    return openTcpAt('::', options, listens)
   } catch (error) {
     if (!NO_IPV6.has((error as SyscallError).code)) throw error
-    return openTcpAt('0.0.0.0', options)
+    return openTcpAt('0.0.0.0', options, listens)
   }
 }
 
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'])
 
-function openTcpAt(host: string, options: TcpListenOptions): number {
+function openTcpAt(host: string, options: TcpListenOptions, listens: boolean): number {
   const ipv6 = isIP(withoutScope(host)) === 6
   return opened(socket(ipv6 ? AF_INET6 : AF_INET), (descriptor) => {
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
     if (options.reusePort) setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)
     if (ipv6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6Only ? 1 : 0)
     bind(descriptor, { address: host, port: options.port })
-    listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: host, port: options.port })
+    if (listens) listen(descriptor, options.backlog ?? BACKLOG_DEFAULT, { address: host, port: options.port })
   })
 }
 

@@ -26,6 +26,8 @@ export interface ListenReply {
   ports: number[]
   /** Milliseconds within which the master wants to know of closed connections; 0: at the end of each turn. */
   statusDelay: number
+  /** The worker accepts from these ports by itself, while it has less than so many connections; null: no limit. */
+  most?: number | null
   address: { address: string; family: 'IPv4' | 'IPv6'; port: number } | null
 }
 
@@ -117,9 +119,61 @@ export interface ArrivalDetails {
   proxied?: unknown
 }
 
+/** Master → worker: accept from this port no more, close what you have of it, keep its connections. */
+export interface RefrainOrder {
+  type: 'refrain'
+  port: number
+  /** Nobody else will accept: take what waits first. */
+  last: boolean
+}
+
+/** Worker → master: there was no free descriptor for a port that it was to accept from. */
+export interface NoPortNotice {
+  type: 'noPort'
+  port: number
+}
+
 /** Worker → master: the program takes connections from others, and so far has asked for no port: it waits for nothing else. */
 export interface ReadyNotice {
   type: 'ready'
+}
+
+/** Master → worker: say every so often that the event loop turns, and what it takes. */
+export interface HeartbeatOrder {
+  type: 'heartbeat'
+  milliseconds: number
+}
+
+/** Worker → master: the event loop turns. */
+export interface BeatNotice {
+  type: 'beat'
+  /** Milliseconds by which the loop was late at worst since the last one. */
+  lag: number
+  /** Bytes: resident memory of a process; of a thread what its heap and buffers hold. */
+  memory: number
+  /** Bytes of its heap that are in use. */
+  heap: number
+  /** Milliseconds of processor time since it started. */
+  cpu: number
+}
+
+/** Either way: a message of the program's own. */
+export interface ProgramMessage {
+  type: 'message'
+  message: unknown
+  /** To a worker: the place of the worker that broadcast it; left out: the master. */
+  from?: number
+}
+
+/** Worker → master: a message of the program's own to all other workers. */
+export interface BroadcastRequest {
+  type: 'broadcast'
+  message: unknown
+}
+
+/** Worker → master: the program called `worker.ready()`; the master may wait for that (`readiness.explicit`). */
+export interface AppReadyNotice {
+  type: 'appReady'
 }
 
 /** Worker → master: the names of connections that it takes from others, all of them. */
@@ -166,8 +220,13 @@ export type FromWorker =
   | DrainedNotice
   | CutNotice
   | TakesNotice
+  | NoPortNotice
   | ReadyNotice
+  | BeatNotice
+  | ProgramMessage
+  | BroadcastRequest
+  | AppReadyNotice
 
 export type Reply = ListenReply | FailureReply | DoneReply
 
-export type FromMaster = Reply | DrainOrder | TicketsOrder
+export type FromMaster = Reply | DrainOrder | TicketsOrder | HeartbeatOrder | ProgramMessage | RefrainOrder

@@ -28,11 +28,15 @@ export const FrameType = {
   verdict: 9,
   /** The sender would have an offer back, if it is not claimed yet. */
   withdraw: 10,
+  /** A listening port, which the receiver accepts from by itself. */
+  port: 11,
+  /** How many transports the sender has accepted by itself since the channel began. */
+  accepted: 12,
 } as const
 
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
-const TYPE_LAST = FrameType.withdraw
+const TYPE_LAST = FrameType.accepted
 
 /** Writes a header at `offset`; returns the offset behind it. */
 export function encodeHeader(

@@ -31,7 +31,7 @@ export const WINDOW: Window = {
   bytes: OFFERED_BYTES_MAX,
 }
 
-export const CAPABILITIES = ['transports', 'claims', 'status', 'offers', 'details'] as const
+export const CAPABILITIES = ['transports', 'claims', 'status', 'offers', 'details', 'ports'] as const
 
 /** @throws {HandoverError} ERR_HANDOVER_UNSUPPORTED: the peer has not said that it can */
 export function assertUnderstands(peer: Hello | null, capability: (typeof CAPABILITIES)[number]): void {

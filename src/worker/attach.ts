@@ -13,6 +13,11 @@ const global = globalThis as { [KEY]?: MasterLink }
 // Before the program can make a server: what it does about tickets of TLS is its own.
 if (hasInherited()) watchTicketKeys()
 
+/** Whether this process (or thread) has a link to a master already. */
+export function isAttached(): boolean {
+  return global[KEY] !== undefined
+}
+
 /** The link to the master, made at the first call; null in a program that was started without one. */
 export function attachedMaster(): MasterLink | null {
   const known = global[KEY]

@@ -1,12 +1,17 @@
 import type net from 'node:net'
 import { inheritedLink } from '../bootstrap/inherit.js'
 import type { Link } from '../channel/link.js'
+import { diagnostics, publish } from '../diagnostics.js'
 import { errnoOf, type HandoverError } from '../errors.js'
-import { LISTEN_REPLY_MAX, SHUT_PORTS_MAX } from '../limits.js'
-import { closeMany } from '../syscalls/descriptor.js'
+import { LISTEN_REPLY_MAX } from '../limits.js'
+import { close, closeMany } from '../syscalls/descriptor.js'
 import type { DrainOrder, FromMaster, FromWorker, ListenReply, Reply } from '../wire/control.js'
+import { Acceptors } from './acceptors.js'
+import { AppWorker } from './app-worker.js'
 import { HandOvers } from './hand-overs.js'
+import { Heartbeat } from './heartbeat.js'
 import type { PortHandle, PortOwner, PortRequest } from './port-handle.js'
+import { ServedPorts } from './served-ports.js'
 import { Tickets } from './tickets.js'
 
 /** What becomes of the worker when the master says so, or goes. */
@@ -21,17 +26,16 @@ export interface MasterHandlers {
 export class MasterLink implements PortOwner {
   /** Connections to and from other workers. */
   readonly handOvers: HandOvers
+  /** What the program itself sees of this. */
+  readonly app: AppWorker
   readonly #channel: Link
-  readonly #ports = new Map<number, PortHandle[]>()
+  readonly #served = new ServedPorts()
   readonly #tickets = new Tickets()
-  /** Ports the application closed: connections that were on their way go back. */
-  readonly #shut = new Set<number>()
+  readonly #heartbeat = new Heartbeat((beat) => this.#try(beat))
+  readonly #acceptors: Acceptors
+  #statusDelay = Number.POSITIVE_INFINITY
   /** The answer to `listen` may come together with the port's first connections, in one read. */
   #asking = false
-  /** How often the program has asked for any port, by host. */
-  readonly #anyPorts = new Map<string, number>()
-  /** The ports each server ever listened on: its connections outlive them. */
-  readonly #portsOf = new WeakMap<net.Server, Set<number>>()
   #asked = 0
   #adopted = 0
   #finished = 0
@@ -41,17 +45,34 @@ export class MasterLink implements PortOwner {
   /** Takes the inheritedLink channel. @throws {HandoverError} as `inheritedLink` */
   constructor(handlers: MasterHandlers) {
     this.handOvers = this.#handOvers()
+    const link = this
+    this.#acceptors = new Acceptors({
+      get open() {
+        return link.open
+      },
+      accepted: (port, descriptors) => {
+        this.#channel.finish(0, descriptors.length)
+        this.#deliver(port, descriptors, null)
+      },
+    })
+    const send = (word: FromWorker, spare: number): void => this.#channel.send(word, spare)
+    this.app = new AppWorker({ send, countReferences: () => this.countReferences() }, process.env)
     this.#channel = inheritedLink({
       ...this.handOvers.handlers(() => this.#channel),
-      willing: (port) => this.#portHandle(port) !== undefined || (this.#asking && !this.#shut.has(port)),
+      willing: (port) => this.#served.handle(port) !== undefined || (this.#asking && !this.#served.wasShut(port)),
       transports: (port, descriptors, details) => this.#deliver(port, descriptors, details),
+      port: (port, descriptor) => this.#acceptFrom(port, descriptor),
       message: (message) => {
         const order = (message ?? {}) as FromMaster
         if (order.type === 'drain') handlers.drain(order)
         else if (order.type === 'tickets') this.#tickets.update(order.keys)
+        else if (order.type === 'heartbeat') this.#heartbeat.start(order.milliseconds)
+        else if (order.type === 'message') this.app.hear(order)
+        else if (order.type === 'refrain') this.#acceptors.close(order.port, order.last)
       },
       closed: () => {
         this.handOvers.lost()
+        this.#heartbeat.stop()
         handlers.orphaned()
       },
     })
@@ -65,12 +86,12 @@ export class MasterLink implements PortOwner {
         return link.#draining
       },
       objection: (ports) => {
-        const handle = this.#handleOf(ports)
+        const handle = this.#served.handle(...ports)
         if (handle === undefined) return 'no server of it listens on that port'
         return handle.isFull ? 'its server has maxConnections' : null
       },
       serverOf: (ports) => {
-        const handle = this.#handleOf(ports)
+        const handle = this.#served.handle(...ports)
         return handle && ((socket) => handle.join(socket))
       },
       adopted: () => {
@@ -91,7 +112,7 @@ export class MasterLink implements PortOwner {
 
   /** The master's numbers of the ports that a server listens on, or did; none: it is no server of the master's ports. */
   portsOf(server: net.Server): number[] {
-    return [...(this.#portsOf.get(server) ?? [])]
+    return this.#served.portsOf(server)
   }
 
   /** Connections adopted here that are not closed yet. */
@@ -100,7 +121,7 @@ export class MasterLink implements PortOwner {
   }
 
   get handles(): PortHandle[] {
-    return [...new Set([...this.#ports.values()].flat())]
+    return this.#served.handles
   }
 
   /**
@@ -111,44 +132,25 @@ export class MasterLink implements PortOwner {
   listen(handle: PortHandle, request: PortRequest | null): ListenReply | number {
     const id = ++this.#asked
     const reply = this.#ask(
-      request === null ? { type: 'serve', id } : { type: 'listen', id, ...request, nth: this.#nth(request) },
+      request === null ? { type: 'serve', id } : { type: 'listen', id, ...request, nth: this.#served.nth(request) },
     )
     if (reply.type === 'failed') return errnoOf(reply.code)
     if (reply.type !== 'listening') return errnoOf('EPROTO')
-    this.#channel.statusDelay = reply.statusDelay ?? 0
-    const known = this.#portsOf.get(handle.server)
-    this.#portsOf.set(handle.server, new Set([...(known ?? []), ...reply.ports]))
-    for (const port of reply.ports) {
-      this.#ports.set(port, [...(this.#ports.get(port) ?? []), handle])
-      this.#shut.delete(port)
-    }
+    this.#statusDelay = Math.min(this.#statusDelay, reply.statusDelay ?? 0)
+    this.#channel.statusDelay = this.#statusDelay
+    this.#acceptors.most = reply.most ?? Number.POSITIVE_INFINITY
+    this.#served.add(handle, reply.ports)
     this.#tickets.add(handle.server, reply.ports[0] ?? 0)
     this.countReferences()
     return reply
   }
 
-  /**
-   * The how-manieth port of the same place this is. Workers agree by it: for `port: 0` it counts every call, as each
-   * wants a port of its own; for a number what is open now, so that a second one meets the first as in the kernel.
-   */
-  #nth(request: PortRequest): number {
-    const { host, port } = request
-    if (port !== 0) return this.handles.filter((handle) => handle.has(request)).length
-    const nth = this.#anyPorts.get(host) ?? 0
-    this.#anyPorts.set(host, nth + 1)
-    return nth
-  }
-
   /** The application closed a port. */
   shut(handle: PortHandle): void {
     this.#tickets.remove(handle.server)
-    for (const [port, handles] of this.#ports) {
-      const left = handles.filter((other) => other !== handle)
-      if (left.length === handles.length) continue
-      if (left.length > 0) this.#ports.set(port, left)
-      else this.#ports.delete(port)
-      if (left.length === 0) this.#remember(port)
-      if (left.length === 0 && !this.#draining) this.#tell({ type: 'close', port })
+    for (const port of this.#served.remove(handle)) {
+      this.#acceptors.close(port, false)
+      if (!this.#draining) this.#tell({ type: 'close', port })
     }
     this.countReferences()
   }
@@ -159,13 +161,6 @@ export class MasterLink implements PortOwner {
     return reply.type === 'failed' ? errnoOf(reply.code) : 0
   }
 
-  /** What is on its way for a port arrives soon after it was closed: the last few are enough. */
-  #remember(port: number): void {
-    this.#shut.add(port)
-    const [oldest] = this.#shut
-    if (this.#shut.size > SHUT_PORTS_MAX) this.#shut.delete(oldest as number)
-  }
-
   /**
    * Listening keeps a process alive, unless the server is unref'ed: so does the channel, as long as any is not. So does a
    * connection on its way, and, in a program that never listened, that it takes others' connections.
@@ -173,7 +168,8 @@ export class MasterLink implements PortOwner {
   countReferences(): void {
     const { pending, names } = this.handOvers
     const takesOnly = this.#asked === 0 && names.length > 0 && !this.#draining
-    this.#channel.referenced = pending > 0 || takesOnly || this.handles.some((handle) => handle.isReferenced)
+    const listens = this.app.listens && !this.#draining
+    this.#channel.referenced = pending > 0 || takesOnly || listens || this.handles.some((handle) => handle.isReferenced)
   }
 
   /**
@@ -186,9 +182,26 @@ export class MasterLink implements PortOwner {
     })
   }
 
+  /** The program says itself that it is ready. */
+  appReady(): void {
+    this.#tell({ type: 'appReady' })
+  }
+
   /** Tells the master without waiting; nothing happens when it is gone. */
   #tell(notice: FromWorker): void {
     if (!this.#channel.closed) this.#channel.send(notice)
+  }
+
+  /** The same, of what is not worth more than a try: a master that does not read has other troubles. */
+  #try(notice: FromWorker): void {
+    try {
+      this.#tell(notice)
+    } catch {}
+  }
+
+  /** Takes what waits at the ports from which this worker still accepts by itself, and accepts no more. */
+  acceptLast(): void {
+    this.#acceptors.closeAll()
   }
 
   /** Tells the master that what is still open is being cut. */
@@ -202,6 +215,7 @@ export class MasterLink implements PortOwner {
    */
   startDraining(done: () => void, first: Promise<void>): void {
     this.#draining = true
+    this.countReferences()
     void first.then(() => {
       this.#allFinished = () => {
         this.#tell({ type: 'drained' })
@@ -226,12 +240,15 @@ export class MasterLink implements PortOwner {
     }
   }
 
-  #handleOf(ports: readonly number[]): PortHandle | undefined {
-    return ports.map((port) => this.#portHandle(port)).find((handle) => handle !== undefined)
-  }
-
-  #portHandle(port: number): PortHandle | undefined {
-    return this.#ports.get(port)?.[0]
+  /** Takes the descriptor of a port to accept from; null: there was no room for it. */
+  #acceptFrom(port: number, descriptor: number | null): void {
+    if (descriptor !== null && this.#served.handle(port) === undefined) return close(descriptor) // just closed
+    try {
+      if (descriptor === null) this.#tell({ type: 'noPort', port })
+      else this.#acceptors.open(port, descriptor)
+    } catch {
+      this.#tell({ type: 'noPort', port })
+    }
   }
 
   /**
@@ -240,7 +257,10 @@ export class MasterLink implements PortOwner {
    */
   #deliver(port: number, descriptors: Int32Array, details: readonly unknown[] | null): void {
     this.#adopted += descriptors.length
-    const handle = this.#portHandle(port)
+    if (diagnostics.adopt.hasSubscribers) {
+      publish<'handover:adopt'>(diagnostics.adopt, { port, connections: descriptors.length })
+    }
+    const handle = this.#served.handle(port)
     if (handle !== undefined) return handle.deliver(descriptors, details, this.#finish)
     closeMany(descriptors)
     for (let i = 0; i < descriptors.length; i++) this.#finish()
@@ -249,6 +269,7 @@ export class MasterLink implements PortOwner {
   readonly #finish = (): void => {
     this.#finished += 1
     this.#channel.finish(1)
+    this.#acceptors.roomier()
     this.#checkFinished()
   }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { availableParallelism } from 'node:os'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
-import { handover, isAlive } from '../support/command.js'
+import { command, handover, isAlive } from '../support/command.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
@@ -13,7 +14,7 @@ const READY = /worker \d+ ready \(pid (\d+)\)/g
 test('the help shows the options, examples and exit codes', async (t) => {
   const top = handover(t, ['--help'])
   assert.equal(await top.ended, 0)
-  assert.match(top.stdout(), /run \[options\] <script>/)
+  assert.match(top.stdout(), /run \[options\] \[script\]/)
   const run = handover(t, ['run', '--help'])
   assert.equal(await run.ended, 0)
   for (const wanted of [
@@ -31,7 +32,11 @@ test('the help shows the options, examples and exit codes', async (t) => {
 
 const usage: [rule: string, args: string[], message: RegExp][] = [
   ['no such script', ['run', 'missing.js'], /no script missing\.js in .*check the path/],
-  ['no script at all', ['run'], /missing required argument 'script'/],
+  [
+    'no script at all',
+    ['run'],
+    /no script: name one \(`handover run server\.js`\), or say `script` in handover\.config\.ts/,
+  ],
   ['no workers', ['run', '-w', '0', fixture('ends.mjs')], /whole number from 1 to 1024, or "max"/],
   ['nonsense workers', ['run', '-w', 'many', fixture('ends.mjs')], /whole number from 1 to 1024, or "max"/],
   ['a nonsense limit', ['run', '--max-connections', '-3', fixture('ends.mjs')], /whole number from 1/],
@@ -80,7 +85,38 @@ test('a script that throws is tried three times, shown, and given up with exit c
   const run = handover(t, ['run', fixture('throws.mjs')])
   assert.equal(await run.ended, 1)
   assert.match(run.stderr(), /broken on purpose/)
-  assert.match(run.stderr(), /workers end before they listen \(exit code 1\)/)
+  assert.match(
+    run.stderr(),
+    /^handover nothing listens, worker 1 failed: workers end before they listen \(exit code 1\)/m,
+  )
+})
+
+test('a descriptor limit at which workers cannot be started: one line that says it and what raises it, exit code 111', async (t) => {
+  const main = `${root}dist/src/cli/main.js`
+  const args = ['--nofile=100', process.execPath, main, 'run', '-w', '40', fixture('http-pid.mjs')]
+  const run = command(t, 'prlimit', args)
+  assert.equal(await run.ended, 111)
+  const last = run.stderr().trim().split('\n').at(-1) ?? ''
+  assert.match(
+    last,
+    /^handover nothing listens, worker \d+ failed: workers cannot be started \(.*EMFILE.*\); raise the descriptor limit of 100/,
+  )
+})
+
+test('a descriptor limit too low to load the command is one line, exit code 111', async (t) => {
+  const run = command(t, 'prlimit', ['--nofile=40', process.execPath, `${root}dist/src/cli/bin.js`, 'status'])
+  assert.equal(await run.ended, 111)
+  assert.match(
+    run.stderr(),
+    /^handover cannot even start: the descriptor limit is reached \(EMFILE\): raise it with `ulimit -n`.*\n$/,
+  )
+})
+
+test('what the package calls `handover` is the command', async (t) => {
+  const { bin } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { bin: { handover: string } }
+  const run = command(t, process.execPath, [`${root}${bin.handover}`, '--version'])
+  assert.equal(await run.ended, 0)
+  assert.match(run.stdout(), /^\d+\.\d+\.\d+/)
 })
 
 test('a script that ends without listening is told so, with exit code 1', async (t) => {

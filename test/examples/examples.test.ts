@@ -26,6 +26,7 @@ test('every example is run here', () => {
     'channel.mjs',
     'client.py',
     'copy-descriptor.mjs',
+    'deploy',
     'http-server.mjs',
     'login.mjs',
     'notify-socket.mjs',

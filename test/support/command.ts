@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { root } from './paths.js'
+import { root, scratch } from './paths.js'
 import { until } from './wait.js'
 
 export interface Command {
@@ -19,13 +19,25 @@ export interface Command {
   exited: Promise<number | NodeJS.Signals | null>
 }
 
+const folders = new WeakMap<TestContext, string>()
+
+/** Where the control sockets of a test's supervisors are: nobody else's are there. */
+export function controlFolder(t: TestContext): string {
+  const folder = folders.get(t) ?? scratch(t)
+  folders.set(t, folder)
+  return folder
+}
+
 /** Runs `handover` as a user would, and ends it with the test. */
 export function handover(
   t: TestContext,
   args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  /** `control`: the folder of control sockets; empty: as a user has it */
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; control?: string } = {},
 ): Command {
-  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], options)
+  const { control = controlFolder(t), env: given = process.env, ...rest } = options
+  const env = { ...given, HANDOVER_CONTROL_DIR: control }
+  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], { ...rest, env })
 }
 
 export interface CommandOptions {

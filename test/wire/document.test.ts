@@ -10,6 +10,7 @@ import { socketpair } from '../../src/syscalls/socket.js'
 import { FrameReader, FrameType } from '../../src/wire/frame.js'
 import { acceptHello, CAPABILITIES, ownHello } from '../../src/wire/hello.js'
 import { encodeOffer, encodeVerdict, encodeWithdrawal, Outcome } from '../../src/wire/offer.js'
+import { portFrame } from '../../src/wire/ports.js'
 import { noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
 import { hello, linkAndSocket, raw, transportsFrame } from '../support/links.js'
@@ -41,13 +42,24 @@ test('the hello is that of the code', () => {
 })
 
 test('every documented frame is understood', () => {
-  const frames = ['message', 'transports', 'claim', 'refuse', 'status', 'offer', 'verdict', 'withdraw'].map(example)
+  const frames = [
+    'message',
+    'transports',
+    'claim',
+    'refuse',
+    'status',
+    'offer',
+    'verdict',
+    'withdraw',
+    'port',
+    'accepted',
+  ].map(example)
   const reader = new FrameReader()
   const types: number[] = []
   const stream = Buffer.concat(frames)
   stream.copy(reader.buffer)
   reader.commit(stream.length, (type) => types.push(type))
-  assert.deepEqual(types, [2, 3, 4, 5, 6, 7, 9, 10])
+  assert.deepEqual(types, [2, 3, 4, 5, 6, 7, 9, 10, 11, 12])
 })
 
 /** A channel past its hello, and all it sends from then on, as hexadecimal text. */
@@ -80,6 +92,16 @@ test('a status is sent as documented', async (t) => {
   const { channel, sent } = await listened(t)
   channel.finish(2 ** 32)
   await until('it is sent', () => sent() === example('status').toString('hex'))
+})
+
+test('a port, and what was accepted from one, are sent as documented', async (t) => {
+  assert.equal(portFrame(7).toString('hex'), example('port').toString('hex'))
+  const { channel, sent } = await listened(t)
+  channel.finish(2, 3)
+  const both = Buffer.concat([example('accepted'), example('status')])
+  both.writeUInt32LE(2, both.length - 8)
+  both.writeUInt32LE(0, both.length - 4)
+  await until('both are sent, in this order', () => sent() === both.toString('hex'))
 })
 
 test('transports are sent as documented', async (t) => {

@@ -2,20 +2,23 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { connect } from '../support/client.js'
+import { connect, inParallel } from '../support/client.js'
+import { MODES } from '../support/distributed.js'
+import { isStopped } from '../support/keepers.js'
 import { root } from '../support/paths.js'
-import { closed, heard, type Plain, plainly, program } from '../support/programs.js'
+import { closed, heard, next, type Plain, plainly, program } from '../support/programs.js'
 import { until } from '../support/wait.js'
 
 /** Starts a master of two workers as a process of its own, which can be killed. */
 async function master(
   t: TestContext,
   source: string,
+  distribution = 'dispatch',
 ): Promise<Plain & { pid: number; port: number; workers: number[] }> {
   const script = program(
     t,
     `import { Supervisor } from ${JSON.stringify(join(root, 'dist/src/index.js'))}
-    const supervisor = new Supervisor({ script: process.env.SCRIPT, workers: 2 })
+    const supervisor = new Supervisor({ script: process.env.SCRIPT, workers: 2, distribution: '${distribution}' })
     let left = 2
     supervisor.on('line', ({ text }) => console.log(text))
     supervisor.on('ready', () => {
@@ -74,3 +77,30 @@ test('workers whose master is killed finish what is under way, then end', async 
   assert.match(received, /had 8$/)
   await until('both workers have ended', () => !workers.some(isAlive))
 })
+
+for (const distribution of MODES) {
+  test(`workers that accept by themselves serve what waits when their master is killed, and leave the port (${distribution})`, async (t) => {
+    const { pid, port, workers } = await master(t, APP, distribution)
+    for (const worker of workers) process.kill(worker, 'SIGSTOP')
+    const all = (holds: (pid: number) => boolean) => (): boolean => workers.every(holds)
+    await until(
+      'they have stopped',
+      all((worker) => isStopped(readFileSync(`/proc/${worker}/stat`, 'utf8'))),
+    )
+    const answers: Promise<unknown[]>[] = []
+    await inParallel(20, 20, async () => {
+      const socket = await connect({ port })
+      t.after(() => socket.destroy())
+      socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+      answers.push(next(socket, 'data'))
+    })
+    process.kill(pid, 'SIGKILL')
+    for (const worker of workers) process.kill(worker, 'SIGCONT')
+    for (const [answer] of await Promise.all(answers)) assert.match(`${answer}`, /^HTTP\/1.1 200/)
+    await until(
+      'they have ended',
+      all((worker) => !isAlive(worker)),
+    )
+    await assert.rejects(connect({ port }), { code: 'ECONNREFUSED' })
+  })
+}

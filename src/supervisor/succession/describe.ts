@@ -2,6 +2,7 @@ import { closeMany } from '../../syscalls/descriptor.js'
 import { pidfdOpen } from '../../syscalls/pidfd.js'
 import { encodeProxied } from '../../transport/proxied.js'
 import type { Generation } from '../generation.js'
+import type { Place } from '../places.js'
 import type { Slot } from '../slot.js'
 import type { HeldWorker, SlotRecord } from '../slot-record.js'
 import type { Program } from '../worker.js'
@@ -9,7 +10,9 @@ import {
   type Description,
   type GenerationRecord,
   type OutputRecord,
+  type PlaceRecord,
   type PortRecord,
+  type SlotEntry,
   SUCCESSION_VERSION,
   type WaitingRecord,
   type WorkerThings,
@@ -48,23 +51,31 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Invento
     stdout: output(stdout),
     stderr: output(stderr),
   })
-  const programs: Program[] = []
+  const programs = new Map<string, { index: number; program: Program }>()
   const indexOf = (program: Program): number => {
-    const known = programs.indexOf(program)
-    return known >= 0 ? known : programs.push(program) - 1
+    const key = JSON.stringify(program) // each place has a copy
+    const known = programs.get(key) ?? { index: programs.size, program }
+    programs.set(key, known)
+    return known.index
   }
-  const generation = ({ number, places, slots }: Generation): GenerationRecord => ({
+  const placed = ({ program, ...place }: Place): PlaceRecord => ({ ...place, program: indexOf(program) })
+  const { roles, explicit } = parts.generations.stage
+  const slotEntry = (slot: Slot): SlotEntry => {
+    const held = frozen.workers.get(slot)
+    return {
+      place: placed(slot.place),
+      role: roles.serves(slot) ? 'serving' : 'leaving',
+      ready: explicit.state(slot.target),
+      slot: slot.record as SlotRecord,
+      things: held ? things(held) : null,
+    }
+  }
+  const generation = ({ number, readiness, record, places, slots }: Generation): GenerationRecord => ({
     number,
-    places: places.map(({ program, ...place }, index) => {
-      const slot = slots[index] as Slot
-      const held = frozen.workers.get(slot)
-      return {
-        ...place,
-        program: indexOf(program),
-        slot: slot.record as SlotRecord,
-        things: held ? things(held) : null,
-      }
-    }),
+    readiness,
+    ...record,
+    places: places.map(placed),
+    slots: slots.map(slotEntry),
   })
   try {
     const { generations, dispatcher, setbacks, tickets } = parts
@@ -76,8 +87,8 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Invento
       dispatched: dispatcher.dispatched,
       setbacks: { ...setbacks.counts },
       tickets: tickets?.order.keys ?? null,
-      generations: generations.all.map(generation),
-      programs,
+      generations: [...generations.stage.all].map(generation),
+      programs: [...programs.values()].map(({ program }) => program),
       current: generations.current.number,
       last: generations.last,
       ports: portsOf(parts, add),
@@ -95,19 +106,23 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Invento
 }
 
 function portsOf({ ports, generations }: Parts, add: (descriptor: number) => number): PortRecord[] {
-  const slots = new Set<object>(generations.slots)
-  return ports.entries.map(({ id, key, host, own, kept = null, port, users }) => ({
+  const { slots } = generations
+  const indexes = new Map<object, number>(slots.map((slot, index) => [slot, index]))
+  return ports.entries.map(({ id, key, host, own, port: whole, users: places }) => ({
     id,
     key,
     host,
     own,
-    kept,
-    path: port.path,
-    options: port.options,
-    descriptors: port.descriptors.map(add),
-    users: [...users]
-      .filter((user) => slots.has(user))
-      .map((user) => [(user as Slot).generation, (user as Slot).number] as const),
+    mode: whole.mode,
+    options: whole.options,
+    sockets: whole.sockets.map(({ port, place }) => ({
+      place,
+      kept: ports.keptAs(port),
+      path: port.path,
+      options: port.options,
+      descriptors: port.descriptors.map(add),
+    })),
+    users: [...places].map((user) => indexes.get(user)).filter((index) => index !== undefined),
   }))
 }
 

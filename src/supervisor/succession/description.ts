@@ -6,6 +6,10 @@ import { HandoverError } from '../../errors.js'
 import type { ListenOptions } from '../../transport/listening-port.js'
 import type { WireProxied } from '../../transport/proxied.js'
 import type { Route } from '../../transport/route.js'
+import type { DistributionMode } from '../distribution-options.js'
+import type { ReadyState } from '../explicit-ready.js'
+import type { Standing } from '../generation.js'
+import type { SettledReadiness } from '../generation-options.js'
 import type { Place } from '../places.js'
 import type { SlotRecord } from '../slot-record.js'
 import type { Program } from '../worker.js'
@@ -31,17 +35,42 @@ export interface WorkerThings {
   readonly stderr: OutputRecord | null
 }
 
-export interface PlaceRecord extends Pick<Place, 'number' | 'group' | 'own'> {
-  /** Index among the programs. */
+/** Of a place its program is told by the index among the programs. */
+export interface PlaceRecord extends Omit<Place, 'program'> {
   readonly program: number
+}
+
+/** A slot, with the worker in it. */
+export interface SlotEntry {
+  readonly place: PlaceRecord
+  /** New connections are its own; or it finishes what it has. */
+  readonly role: 'serving' | 'leaving'
+  /** What its worker has done of what makes it ready. */
+  readonly ready: ReadyState
   readonly slot: SlotRecord
   /** Null: it has no worker now. */
   readonly things: WorkerThings | null
 }
 
-export interface GenerationRecord {
+export interface GenerationRecord extends Standing {
   readonly number: number
+  readonly readiness: SettledReadiness
+  /** As they were asked for. */
   readonly places: readonly PlaceRecord[]
+  /** Those that leave too, which are no places any more. */
+  readonly slots: readonly SlotEntry[]
+}
+
+/** One of a port's sockets. */
+export interface SocketRecord {
+  /** The place it is for; null: nobody's yet, or everybody's. */
+  readonly place: string | null
+  /** The name that a keeper of ports keeps it under; null: none does. */
+  readonly kept: string | null
+  readonly path: string | null
+  readonly options: ListenOptions | null
+  /** The first is the one that listens; clients may wait in the others. */
+  readonly descriptors: readonly number[]
 }
 
 export interface PortRecord {
@@ -49,14 +78,12 @@ export interface PortRecord {
   readonly key: string
   readonly host: string
   readonly own: boolean
-  /** The name that a keeper of ports keeps it under; null: none does. */
-  readonly kept: string | null
-  readonly path: string | null
-  readonly options: ListenOptions | null
-  /** The first is the one that listens; clients may wait in the others. */
-  readonly descriptors: readonly number[]
-  /** Generation and place of each that listens there. */
-  readonly users: readonly (readonly [generation: number, place: number])[]
+  readonly mode: DistributionMode
+  readonly options: ListenOptions
+  /** In order: the kernel chooses among them by it. */
+  readonly sockets: readonly SocketRecord[]
+  /** Which slots listen there: indexes among those of all generations, in order. */
+  readonly users: readonly number[]
 }
 
 /** A connection that no worker has. */

@@ -50,7 +50,9 @@ export class Frozen {
     const undecided = dispatcher.lanes
       .flatMap(({ handshake }) => handshake?.undecided ?? [])
       .filter((one) => !one.isUntouched)
+    const { underWay } = generations
     return [
+      ...(underWay === null ? [] : [underWay]),
       ...workers.map(({ number, pid }) => `worker ${number} (process ${pid}) does not answer, or is being started`),
       ...(undecided.length === 0 ? [] : [`${undecided.length} connections are undecided behind a proxy's header`]),
     ]

@@ -87,7 +87,7 @@ async function tell(channel: Channel, inventory: Inventory, timeout: number, sig
   if (answer === null) throw new HandoverError('ERR_HANDOVER_PEER_GONE', 'the successor ended before it was ready')
   const { message } = answer
   if (message.type === 'failed') throw new HandoverError('ERR_HANDOVER_REFUSED', String(message.message))
-  const workers = description.generations.flatMap(({ places }) => places).filter(({ things }) => things !== null).length
+  const workers = description.generations.flatMap(({ slots }) => slots).filter(({ things }) => things !== null).length
   const same = message.type === 'ready' && message.workers === workers && message.ports === description.ports.length
   if (same) return
   const made = `${message.workers} workers and ${message.ports} ports of ${workers} and ${description.ports.length}`

@@ -7,9 +7,21 @@ import { WaitingArrivals } from '../../transport/arrivals.js'
 import { ListeningPort } from '../../transport/listening-port.js'
 import { decodeProxied } from '../../transport/proxied.js'
 import { Generation } from '../generation.js'
+import type { Place } from '../places.js'
+import type { ResumedPort } from '../port-entry.js'
 import type { Slot } from '../slot.js'
+import type { Program } from '../worker.js'
 import { inheritWorker } from '../worker-inherited.js'
-import type { Description, OutputRecord, PlaceRecord, WaitingRecord, WorkerThings } from './description.js'
+import type {
+  Description,
+  GenerationRecord,
+  OutputRecord,
+  PlaceRecord,
+  SlotEntry,
+  SocketRecord,
+  WaitingRecord,
+  WorkerThings,
+} from './description.js'
 import type { Parts } from './parts.js'
 
 /**
@@ -21,7 +33,8 @@ export class Rebuilt {
   readonly #description: Description
   readonly #things: readonly Descriptor[]
   readonly #outputs = new Map<Slot, WorkerThings>()
-  readonly #slots = new Map<string, Slot>()
+  /** Of all generations, in the order in which they are described. */
+  readonly #slots: Slot[] = []
 
   /** @throws {HandoverError} ERR_HANDOVER_IDENTITY: something is not what it is said to be; all is closed then */
   constructor(parts: Parts, description: Description, things: readonly Descriptor[]) {
@@ -56,57 +69,69 @@ export class Rebuilt {
   }
 
   #generations(): void {
-    const { generations, slotOwner } = this.#parts
-    const { programs, current, last } = this.#description
-    const all = this.#description.generations.map(({ number, places }) => {
-      const settled = places.map(({ number: place, group, own, program }) => {
-        return { number: place, group, own, program: programs[program] as (typeof programs)[number] }
-      })
-      const generation = new Generation(number, settled, slotOwner)
-      places.forEach((record, index) => void this.#slot(generation.slots[index] as Slot, record))
-      return generation
-    })
+    const { generations } = this.#parts
+    const { current, last } = this.#description
+    const all = this.#description.generations.map((record) => this.#generation(record))
     const serving = all.find(({ number }) => number === current)
     if (serving === undefined) throw notAsSaid('no generation serves')
     generations.resume(all, serving, last)
   }
 
-  #slot(slot: Slot, { slot: record, things }: PlaceRecord): void {
-    this.#slots.set(`${slot.generation}.${slot.number}`, slot)
+  #generation(record: GenerationRecord): Generation {
+    const { roles } = this.#parts.generations.stage
+    const places = record.places.map((place) => this.#place(place))
+    const generation = new Generation(record.number, places, record.readiness, this.#parts.slotOwner)
+    generation.resume(record)
+    for (const entry of record.slots) {
+      const slot = generation.add(this.#place(entry.place))
+      this.#slots.push(slot)
+      roles.resume(slot, entry.role)
+      this.#slot(slot, entry)
+    }
+    return generation
+  }
+
+  #place({ program, ...place }: PlaceRecord): Place {
+    return { ...place, program: this.#description.programs[program] as Program }
+  }
+
+  #slot(slot: Slot, { slot: record, things, ready }: SlotEntry): void {
     if (record.worker === null || things === null) return slot.resume(record, null)
     const { pid, link } = record.worker
     if (!isUnixStream(this.#lent(things.socket))) throw notAsSaid(`the link of worker ${slot.number} is no UNIX stream`)
     const socket = this.#given(things.socket)
-    slot.resume(
-      record,
-      inheritWorker({ pid, socket, link, pidfd: things.pidfd === null ? null : this.#given(things.pidfd) }),
-    )
+    const pidfd = things.pidfd === null ? null : this.#given(things.pidfd)
+    slot.resume(record, inheritWorker({ pid, socket, link, pidfd }))
+    if (slot.target !== null) this.#parts.generations.stage.explicit.resume(slot.target, ready)
     this.#outputs.set(slot, things)
   }
 
   #ports(): void {
-    const { ports, dispatcher } = this.#parts
-    for (const { id, key, host, own, kept, path, options, descriptors, users } of this.#description.ports) {
-      const [first, ...retired] = descriptors.map((at) => this.#given(at))
-      const port = ListeningPort.adopt(first as number, {
-        ...(path === null ? {} : { path }),
-        ...(options === null ? {} : { opened: options }),
-      })
-      port.addRetired(retired)
-      const slots = users
-        .map(([generation, place]) => this.#slots.get(`${generation}.${place}`))
-        .filter((slot) => slot !== undefined)
-      ports.resume({ id, key, host, own, kept, port, users: new Set(slots) })
+    const { ports, dispatcher, generations } = this.#parts
+    for (const { sockets, users, ...record } of this.#description.ports) {
+      const slots = users.map((index) => this.#slots[index]).filter((slot) => slot !== undefined)
+      const made = sockets.map((socket) => this.#socket(socket))
+      const { id } = ports.resume({ ...record, sockets: made, users: new Set(slots) })
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
-        if (slot.target !== null && this.#parts.generations.serves(slot)) ports.attach(slot.target, [id])
+        if (slot.target?.isReady && generations.serves(slot)) ports.attach(slot.target, [id])
       }
     }
   }
 
+  #socket({ descriptors, place, kept, path, options }: SocketRecord): ResumedPort['sockets'][number] {
+    const [first, ...retired] = descriptors.map((at) => this.#given(at))
+    const port = ListeningPort.adopt(first as number, {
+      ...(path === null ? {} : { path }),
+      ...(options === null ? {} : { opened: options }),
+    })
+    port.addRetired(retired)
+    return { port, place, kept }
+  }
+
   /** From now on it is ours: workers are heard, clients accepted, and connections that wait given. */
   goOn(): void {
-    const { gate, generations, ports, dispatcher } = this.#parts
+    const { gate, dispatcher } = this.#parts
     for (const record of this.#description.waiting) this.#admit(record)
     for (const [slot, things] of this.#outputs) {
       const [stdout, stderr] = [this.#output(things.stdout), this.#output(things.stderr)]
@@ -114,14 +139,30 @@ export class Rebuilt {
     }
     for (const lane of dispatcher.lanes) lane.freeze(false)
     dispatcher.resumeAll()
-    const left = new Map(
-      this.#description.generations.map(({ number, places }) => {
-        return [number, Math.max(0, ...places.map(({ slot }) => slot.patience ?? 0))] as const
-      }),
-    )
-    generations.finish(({ number }) => left.get(number) ?? 0)
+    this.#finish()
     gate.open()
-    void ports
+  }
+
+  /** Ends what leaves in the time that it has left. */
+  #finish(): void {
+    const { stage, current } = this.#parts.generations
+    const patience = new Map(this.#description.generations.flatMap(({ slots }) => slots).map((entry, index) => {
+      return [this.#slots[index], entry.slot.patience ?? 0] as const
+    }))
+    const time = (slot: Slot): number => patience.get(slot) ?? 0
+    for (const generation of [...stage.all]) {
+      if (generation === current) {
+        for (const slot of generation.slots) {
+          if (!stage.roles.serves(slot)) void stage.endSlot(generation, slot, time(slot), true)
+        }
+        continue
+      }
+      const { number: previous } = generation
+      const told = { generation: current.number, previous }
+      void stage
+        .end(generation, Math.max(0, ...generation.slots.map(time)), true)
+        .then(() => stage.tell('reloaded', told))
+    }
   }
 
   /** Nobody has looked at it, or what was found is known. */
@@ -144,7 +185,7 @@ export class Rebuilt {
   /** It is not ours after all: closes every copy, in silence. */
   discard(): void {
     const { generations, ports, dispatcher } = this.#parts
-    for (const slot of this.#slots.values()) slot.letGo()
+    for (const slot of this.#slots) slot.letGo()
     generations.letGo()
     for (const { id, port } of ports.entries) {
       dispatcher.shut(id)

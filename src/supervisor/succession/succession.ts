@@ -15,7 +15,9 @@ export interface SuccessionOwner {
   /** It was started, and not stopped. */
   isRunning(): boolean
   /** It is another's now. */
-  replaced(pid: number): void
+  succeeded(pid: number): void
+  /** It has taken over: workers are looked after from now on. */
+  resumed(): void
 }
 
 /** Whether a supervisor is its own still, is being handed over, or is another's. */
@@ -65,7 +67,7 @@ export class Succession {
       this.#underWay = null
     }
     this.#owner.stalls.stop()
-    this.#owner.replaced(channel.peer?.pid ?? 0)
+    this.#owner.succeeded(channel.peer?.pid ?? 0)
   }
 
   #checkMovable(): void {
@@ -76,7 +78,8 @@ export class Succession {
     }
     if (options.threads) throw notNow('its workers are threads, which end with this process')
     if (!startUp.isOver) throw notNow('no worker of it listens yet')
-    if (this.#parts.generations.isPreparing) throw notNow('a reload is under way')
+    const { underWay } = this.#parts.generations
+    if (underWay !== null) throw notNow(underWay)
   }
 
   /** @see Supervisor.takeOver */
@@ -88,6 +91,7 @@ export class Succession {
     startUp.ready()
     await takeOver(this.#parts, channel, () => this.#parts.ports.keepListening(options.listen))
     stalls.start()
+    this.#owner.resumed()
     this.#parts.tickets?.start()
   }
 }

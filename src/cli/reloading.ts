@@ -1,0 +1,82 @@
+import { once } from 'node:events'
+import { basename } from 'node:path'
+import { reloadFrom } from '../config/reload.js'
+import { type Settled, settle } from '../config/settle.js'
+import type { HandoverError } from '../errors.js'
+import type { ReloadOptions } from '../supervisor/options.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+import type { Printer } from './printer.js'
+
+/** Reloads workers by the configuration as it is at the time. */
+export class Reloading {
+  readonly #supervisor: Supervisor
+  readonly #printer: Printer
+  /** What runs. */
+  #settled: Settled
+  #prepares = 0
+
+  constructor(supervisor: Supervisor, settled: Settled, printer: Printer) {
+    this.#supervisor = supervisor
+    this.#settled = settled
+    this.#printer = printer
+  }
+
+  /** Whether new workers are getting ready. */
+  get prepares(): boolean {
+    return this.#prepares > 0
+  }
+
+  /**
+   * Reads the configuration again and reloads; what no reload changes is named in a warning.
+   * @param options  that come before what is in the file
+   * @throws {UsageError} the configuration cannot be used, nothing was done; as `Supervisor.reload`
+   */
+  async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
+    const now = await settle(this.#settled.asked)
+    const { options: configured, restart } = reloadFrom(now, this.#settled)
+    if (restart.length > 0) {
+      const file = now.path === null ? 'the configuration' : basename(now.path)
+      const what = `${restart.join(', ')} in ${file} changed: a reload leaves that as it was, stop and start for it`
+      this.#printer.warn('config-kept', what, { keys: restart })
+    }
+    const done = await this.#prepared(this.#supervisor.reload({ ...configured, ...options }))
+    // What was left as it was is said again next time.
+    const kept = Object.fromEntries(restart.map((key) => [key, this.#settled.values[key as keyof Settled['values']]]))
+    this.#settled = { ...now, values: { ...now.values, ...kept } }
+    return done
+  }
+
+  /** Counts it until it switches or fails; the drain that follows is not preparation. */
+  #prepared<Result>(reload: Promise<Result>): Promise<Result> {
+    this.#prepares++
+    let prepares = true
+    const over = (): void => {
+      if (prepares) this.#prepares--
+      prepares = false
+    }
+    this.#supervisor.once('switched', over)
+    return reload.finally(() => {
+      over()
+      this.#supervisor.off('switched', over)
+    })
+  }
+
+  /** Reloads, and settles when the new workers serve, or do not: never rejects, and does not wait for the old ones to drain. */
+  async untilSwitched(): Promise<void> {
+    const over = new AbortController()
+    const switched = once(this.#supervisor, 'switched', { signal: over.signal }).catch(() => {})
+    const reloaded = this.reload().then(
+      () => {},
+      (error: Error) => this.#failed(error),
+    )
+    await Promise.race([switched, reloaded])
+    over.abort()
+  }
+
+  #failed(error: Error): void {
+    const { code, hint } = error as Partial<HandoverError>
+    if (code === 'ERR_HANDOVER_STOPPED') return
+    const more = hint === undefined ? '' : `. ${hint}`
+    this.#printer.warn('reload-failed', `reload failed, the old workers serve on: ${error.message}${more}`, { code })
+  }
+}

@@ -1,0 +1,70 @@
+import type { ControlStatus, ControlWorker, GenerationStatus } from '../control/status-answer.js'
+import { addressText } from './printer.js'
+import { type Column, table } from './table.js'
+import { bytesText, durationText } from './words.js'
+
+/** What stands in front of a generation, by its state. */
+const MEANING: Readonly<Record<string, string>> = {
+  starting: 'is being started',
+  serving: 'serves',
+  standby: 'stands by',
+  draining: 'finishes its connections',
+}
+
+const COLUMNS: readonly Column<ControlWorker>[] = [
+  { heading: 'worker', right: true, text: ({ worker }) => String(worker) },
+  { heading: 'group', text: ({ group }) => group },
+  { heading: 'gen', right: true, text: ({ generation }) => String(generation) },
+  { heading: 'pid', right: true, text: ({ pid }) => String(pid) },
+  { heading: 'state', text: stateText },
+  { heading: 'open', right: true, text: ({ open }) => String(open) },
+  { heading: 'total', right: true, text: ({ total }) => String(total) },
+  { heading: '/s', right: true, text: ({ perSecond }) => String(perSecond) },
+  { heading: 'unclaimed', right: true, text: ({ queued, unclaimed }) => String(queued + unclaimed) },
+  { heading: 'restarts', right: true, text: ({ restarts }) => String(restarts) },
+  { heading: 'lag', right: true, text: ({ lag }) => (typeof lag === 'number' ? `${Math.round(lag)} ms` : null) },
+  { heading: 'memory', right: true, text: ({ memory }) => (typeof memory === 'number' ? bytesText(memory) : null) },
+  { heading: 'cpu', right: true, text: ({ cpu }) => (typeof cpu === 'number' ? `${Math.round(cpu * 100)} %` : null) },
+  {
+    heading: 'up',
+    right: true,
+    text: ({ since }) => (typeof since === 'number' ? durationText(Date.now() - since) : null),
+  },
+]
+
+function stateText({ state, stalled, hung }: ControlWorker): string {
+  return hung === true ? `${state}, hung` : stalled ? `${state}, stalled` : state
+}
+
+/** The whole state of a supervisor, line by line. */
+export function statusLines(status: ControlStatus): string[] {
+  const { name, pid, handover, script, since, ports, workers, generations } = status
+  const open = workers.reduce((sum, worker) => sum + worker.open, 0)
+  const setbacks = Object.entries(status.setbacks).map(([kind, count]) => `${kind} ${count}`)
+  return [
+    `${name}: ${script ?? 'a program'}, pid ${pid}, up ${durationText(Date.now() - since)}, handover ${handover}`,
+    `ports: ${ports.length === 0 ? 'none yet' : ports.map(addressText).join('; ')}`,
+    `connections: ${open} open, ${status.dispatched} in all, ${status.perSecond}/s, ${status.waiting} waiting, ${status.undecided} undecided`,
+    ...(setbacks.length > 0 ? [`setbacks: ${setbacks.join(', ')}`] : []),
+    ...generations.map((generation) => generationText(generation, workers)),
+    '',
+    ...table(COLUMNS, workers),
+  ]
+}
+
+function generationText(
+  { number, state, since, deadline }: GenerationStatus,
+  workers: readonly ControlWorker[],
+): string {
+  const count = workers.filter(({ generation }) => generation === number).length
+  const age = typeof since === 'number' ? ` for ${durationText(Date.now() - since)}` : ''
+  const left = typeof deadline === 'number' ? `, ${durationText(deadline - Date.now())} left` : ''
+  return `generation ${number} ${MEANING[state] ?? state}${age}${left}: ${count} worker${count === 1 ? '' : 's'}`
+}
+
+/** One line a worker, for a log. */
+export function workerLines({ workers }: ControlStatus): string[] {
+  return workers.map(({ worker, generation, pid, state, open, total, perSecond }) => {
+    return `worker ${worker} generation ${generation} pid ${pid} ${state} open ${open} total ${total} ${perSecond}/s`
+  })
+}

@@ -1,0 +1,70 @@
+import type { StopOrder } from '../control/commands.js'
+import type { Supervisor } from '../supervisor/supervisor.js'
+import { ExitCode } from './exit-codes.js'
+import type { Printer } from './printer.js'
+
+/** Milliseconds of a drain after which it is said what it waits for. */
+const WAIT_NOTICE = 1_500
+/** Milliseconds in which a second signal is the first: the terminal sends it, and so does `npm` or `timeout`. */
+const SAME_SIGNAL = 500
+
+/** The end of `handover run`, asked for by signals or over the control socket. */
+export class Stopping {
+  /** Settles with the exit code when all is stopped. */
+  readonly done: Promise<number>
+  readonly #supervisor: Supervisor
+  readonly #printer: Printer
+  /** When it was first asked for. */
+  #since: number | null = null
+  #code: number = ExitCode.ok
+  #resolve: (code: number) => void = () => {}
+  #reject: (error: Error) => void = () => {}
+
+  constructor(supervisor: Supervisor, printer: Printer) {
+    this.#supervisor = supervisor
+    this.#printer = printer
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    this.done.catch(() => {}) // whoever waits for it later hears of it
+    supervisor.once('failed', ({ error }) => this.#reject(error))
+  }
+
+  /** The first SIGINT, SIGTERM or SIGHUP drains; a second SIGINT or SIGTERM ends everything at once. */
+  heedSignals(): void {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (this.#since === null) this.#stop(signal, { signal })
+        else if (signal !== 'SIGHUP' && performance.now() - this.#since >= SAME_SIGNAL) {
+          this.#code = ExitCode.interrupted
+          void this.#supervisor.kill()
+        }
+      })
+    }
+  }
+
+  /** As another command asks; settles when all is stopped. That is success, even if it was not asked first. */
+  async order({ now = false, milliseconds }: StopOrder): Promise<void> {
+    if (this.#since === null) this.#stop('asked by another command', {}, now ? 0 : milliseconds)
+    if (now) void this.#supervisor.kill()
+    await this.done.catch(() => {}) // that too is an end
+  }
+
+  #stop(why: string, fields: object, milliseconds?: number): void {
+    this.#since = performance.now()
+    this.#printer.info('stopping', `${why}: finishing open connections; once more ends at once`, fields)
+    setTimeout(() => this.#tellWhatIsOpen(), WAIT_NOTICE).unref()
+    this.#supervisor.stop(milliseconds).then(() => {
+      this.#printer.info('stopped', 'stopped', { code: this.#code })
+      this.#resolve(this.#code)
+    }, this.#reject)
+  }
+
+  #tellWhatIsOpen(): void {
+    for (const { worker, open } of this.#supervisor.status().workers) {
+      if (open === 0) continue
+      this.#printer.info('draining', `waiting for ${open} connections of worker ${worker}`, { worker, open })
+    }
+  }
+}

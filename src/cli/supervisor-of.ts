@@ -1,0 +1,28 @@
+import { basename } from 'node:path'
+import type { Settled } from '../config/settle.js'
+import { HEALTH_WINDOW_DEFAULT } from '../limits.js'
+import { type SupervisorOptions, settleOptions } from '../supervisor/options.js'
+import { Supervisor } from '../supervisor/supervisor.js'
+import { UsageError } from './options.js'
+
+/** What options say was checked: what is wrong here stands in a module or in the configuration. @throws {UsageError} */
+export function checkedOptions({ supervisor, path, from, values }: Settled): SupervisorOptions {
+  const { script, groups } = supervisor
+  const own = Object.values(groups ?? {})
+  if (script === undefined && (own.length === 0 || own.some((group) => group?.script === undefined))) {
+    throw new UsageError('no script: name one (`handover run server.js`), or say `script` in handover.config.ts')
+  }
+  try {
+    settleOptions(supervisor)
+    return supervisor
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+    const module = typeof values.handshake === 'string' && from.get('handshake') === 'flag' ? values.handshake : null
+    if (module === null && path === null) throw error
+    throw new UsageError(`${module === null ? basename(path as string) : `--handshake ${module}`}: ${error.message}`)
+  }
+}
+
+export function supervisorOf(settled: Settled): Supervisor {
+  return new Supervisor({ batchScheduling: true, healthWindow: HEALTH_WINDOW_DEFAULT, ...checkedOptions(settled) })
+}

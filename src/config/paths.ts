@@ -1,0 +1,59 @@
+import { statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { resolve } from 'node:path'
+import { policyNames } from '../dispatch/policy.js'
+import type { Values } from './schema.js'
+import { UsageError } from './usage-error.js'
+
+/** Finds the script as `node` would. @throws {UsageError} there is none */
+export function findScript(script: string, folder: string): string {
+  const path = resolve(folder, script)
+  try {
+    if (statSync(path).isFile()) return path
+  } catch {
+    // perhaps it was named without its ending
+  }
+  try {
+    return createRequire(`${folder}/`).resolve(path)
+  } catch {
+    throw new UsageError(`there is no script ${script} in ${folder}: check the path`)
+  }
+}
+
+/** The same with every path absolute, as seen from a folder. @throws {UsageError} a script is not there */
+export function fromFolder(values: Values, folder: string): Values {
+  const { script, cwd, policy, handshake, groups, logs, watch, control, listen } = values
+  const at = (path: string): string => resolve(folder, path)
+  const isModule = typeof policy === 'string' && !(policyNames as readonly string[]).includes(policy)
+  return {
+    ...values,
+    ...(script === undefined ? {} : { script: findScript(script, folder) }),
+    ...(cwd === undefined ? {} : { cwd: at(cwd) }),
+    ...(isModule ? { policy: at(policy) } : {}),
+    ...(typeof handshake === 'string' ? { handshake: at(handshake) } : {}),
+    ...(groups === undefined ? {} : { groups: groupsFrom(groups, folder) }),
+    ...(logs === undefined ? {} : { logs: { folder: at(logs.folder) } }),
+    ...(watch && watch.paths !== undefined ? { watch: { ...watch, paths: watch.paths.map(at) } } : {}),
+    ...(typeof control === 'string' ? { control: at(control) } : {}),
+    ...(listen === undefined
+      ? {}
+      : { listen: listen.map((port) => ('path' in port ? { ...port, path: socketPath(port.path, folder) } : port)) }),
+  }
+}
+
+/** Abstract names are no paths. */
+function socketPath(path: string, folder: string): string {
+  return path.startsWith('\0') ? path : resolve(folder, path)
+}
+
+/** Scripts of groups are named as the script of all is. */
+export function groupsFrom<Group extends { script?: string | undefined }>(
+  groups: Readonly<Record<string, Group>>,
+  folder: string,
+): Record<string, Group> {
+  const found = Object.entries(groups).map(([name, group]) => {
+    const { script } = group ?? {}
+    return [name, script === undefined ? group : { ...group, script: findScript(script, folder) }] as const
+  })
+  return Object.fromEntries(found)
+}

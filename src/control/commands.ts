@@ -1,0 +1,148 @@
+import type { Channel } from '../channel/channel.js'
+import { LOG_LINES_DEFAULT, LOG_LINES_KEPT } from '../limits.js'
+import type { ReloadOptions } from '../supervisor/options.js'
+import { type Controllable, tellingOf } from './controllable.js'
+import { unsupported } from './failure.js'
+import type { LineRing, WorkerLine } from './line-ring.js'
+import type { Progress, Reloads } from './reloads.js'
+import { checked, kinds } from './request-options.js'
+
+/** What a command has of the client that asked. */
+export interface Asked {
+  readonly options: Readonly<Record<string, unknown>>
+  readonly progress: Progress
+  /** Tells lines; those that the client is too slow for are counted, and left out. */
+  readonly lines: (lines: readonly WorkerLine[]) => void
+  /** Aborts when the client is gone. */
+  readonly gone: AbortSignal
+  /** Borrowed, for commands that send more than words. */
+  readonly channel: Channel
+}
+
+/** Does what was asked; what it returns is the answer, what it throws the failure. */
+export type ControlCommand = (asked: Asked) => unknown
+
+/** How `stop` was asked for. */
+export interface StopOrder {
+  /** Ends everything at once. */
+  now?: boolean
+  /** Milliseconds that open connections have. */
+  milliseconds?: number
+}
+
+/** What the commands work with. */
+export interface CommandParts {
+  supervisor: Controllable
+  reloads: Reloads
+  ring: LineRing
+  status: () => object
+  stop: (order: StopOrder) => Promise<void>
+  /** The environment that workers have now. */
+  env: NodeJS.ProcessEnv
+}
+
+interface ReloadOrder extends ReloadOptions {
+  workers?: number
+  rolling?: boolean
+  supersede?: boolean
+  healthWindow?: number
+  /** Variables that change. */
+  env?: Record<string, string>
+  /** All variables there are to be, before those of `env`. */
+  environment?: Record<string, string>
+  wait?: boolean
+}
+
+const { isWhole, isFlag, isText, isObject, areTexts, areVariables } = kinds
+const RELOAD = {
+  workers: isWhole,
+  rolling: isFlag,
+  supersede: isFlag,
+  healthWindow: isWhole,
+  readiness: isObject,
+  groups: isObject,
+  script: isText,
+  args: areTexts,
+  execArgv: areTexts,
+  cwd: isText,
+  env: areVariables,
+  environment: areVariables,
+  milliseconds: isWhole,
+  drainTimeout: isWhole,
+  wait: isFlag,
+} as const
+const SCALE = { workers: isWhole, group: isText } as const
+const DRAIN = { worker: isWhole } as const
+const STOP = { now: isFlag, milliseconds: isWhole } as const
+const LOGS = { lines: isWhole, worker: isWhole, follow: isFlag } as const
+
+/** The commands that every control socket answers. */
+export function commandsOf(parts: CommandParts): Record<string, ControlCommand> {
+  const { supervisor, ring } = parts
+  return {
+    status: ({ options }) => {
+      checked(options, {})
+      return parts.status()
+    },
+    reload: ({ options, progress }) => reload(parts, checked<ReloadOrder>(options, RELOAD), progress),
+    scale: ({ options, progress }) => {
+      const { workers, group } = checked<{ workers?: number; group?: string }>(options, SCALE)
+      if (workers === undefined) throw new TypeError('workers: how many there are to be')
+      if (supervisor.scale === undefined) unsupported('scale')
+      return telling(supervisor, progress, () => supervisor.scale?.(workers, group))
+    },
+    drain: ({ options, progress }) => {
+      const { worker } = checked<{ worker?: number }>(options, DRAIN)
+      if (worker === undefined) throw new TypeError('worker: the number of one')
+      if (supervisor.replace === undefined) unsupported('drain')
+      const known = supervisor.status().workers.map((each) => each.worker)
+      if (!known.includes(worker))
+        throw new RangeError(`worker: there is no worker ${worker}; there are ${known.join(', ')}`)
+      return telling(supervisor, progress, () => supervisor.replace?.(worker))
+    },
+    stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
+    logs: (asked) => logs(ring, asked),
+  }
+}
+
+async function reload(parts: CommandParts, order: ReloadOrder, progress: Progress): Promise<object> {
+  const { env, environment, wait = true, ...rest } = order
+  const variables = env === undefined && environment === undefined ? null : { ...(environment ?? parts.env), ...env }
+  const options = { ...rest, ...(variables === null ? {} : { env: variables }) }
+  const done = parts.reloads.reload(options, wait ? progress : () => {}).then((result) => {
+    if (variables !== null) parts.env = variables
+    return result
+  })
+  if (wait) return done
+  // One that is refused at once is no reload; what comes later is in the supervisor's log.
+  done.catch(() => {})
+  await Promise.race([done, new Promise((resolve) => setImmediate(resolve))])
+  return { accepted: true }
+}
+
+/** Tells of workers that come and go meanwhile. */
+async function telling(supervisor: Controllable, progress: Progress, act: () => unknown): Promise<unknown> {
+  const events = tellingOf(supervisor)
+  const heard = (['ready', 'replaced', 'ended', 'cut'] as const).map((name) => {
+    return [name, (event: object) => progress(name, event)] as const
+  })
+  for (const [name, listener] of heard) events.on(name, listener)
+  try {
+    return (await act()) ?? {}
+  } finally {
+    for (const [name, listener] of heard) events.off(name, listener)
+  }
+}
+
+async function logs(ring: LineRing, { options, lines, gone }: Asked): Promise<object> {
+  const asked = checked<{ lines?: number; worker?: number; follow?: boolean }>(options, LOGS)
+  const { worker, follow = false } = asked
+  lines(ring.last(Math.min(asked.lines ?? LOG_LINES_DEFAULT, LOG_LINES_KEPT), worker))
+  if (!follow || gone.aborted) return {}
+  const end = ring.follow((line) => {
+    if (worker === undefined || line.worker === worker) lines([line])
+  })
+  await new Promise<void>((resolve) => gone.addEventListener('abort', () => resolve(), { once: true }))
+  end()
+  return {}
+}

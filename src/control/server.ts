@@ -1,0 +1,169 @@
+import { resolve } from 'node:path'
+import { registerBuiltinBootstraps } from '../bootstrap/builtin.js'
+import { connect } from '../bootstrap/connect.js'
+import { type ChannelListener, listen } from '../bootstrap/listen.js'
+import type { Channel } from '../channel/channel.js'
+import { HandoverError, SyscallError } from '../errors.js'
+import { CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
+import type { ReloadOptions } from '../supervisor/options.js'
+import { type CommandParts, type ControlCommand, commandsOf, type StopOrder } from './commands.js'
+import type { Controllable } from './controllable.js'
+import { LineRing } from './line-ring.js'
+import { checkName } from './names.js'
+import { Rates } from './rates.js'
+import { type MakeReload, Reloads } from './reloads.js'
+import { Session } from './session.js'
+import { statusAnswer } from './status-answer.js'
+import { handoverVersion } from './version.js'
+
+registerBuiltinBootstraps()
+
+export interface ControlOptions {
+  name: string
+  /** Where the socket is; whoever may write to its folder is trusted. */
+  path: string
+  supervisor: Controllable
+  /** The last lines of workers, to be asked for. Default: none. */
+  ring?: LineRing
+  /** What is told of the program. */
+  script?: string
+  /** The environment workers start with. Default: this process's. */
+  env?: NodeJS.ProcessEnv
+  /** Makes reloads. Default: its `reload`. */
+  reload?: MakeReload
+  /** Ends the supervisor. Default: its `stop`, or `kill`. */
+  stop?: (order: StopOrder) => Promise<void>
+  /** More commands, by name; they may stand for those there are. */
+  commands?: Readonly<Record<string, ControlCommand>>
+  /** Somebody was not let in, and why. */
+  onRefused?: (reason: string) => void
+  /** A reload failed; whoever asked for it has been told. */
+  onReloadFailed?: (error: Error) => void
+}
+
+/** Lets programs of the same user see and steer a supervisor, by a socket with a name. Borrows the supervisor. */
+export class ControlServer {
+  readonly path: string
+  readonly name: string
+  readonly #listener: ChannelListener
+  readonly #sessions = new Set<Session>()
+  readonly #reloads: Reloads
+  readonly #rates: Rates
+  readonly #commands: Record<string, ControlCommand>
+  #closing: Promise<void> | null = null
+
+  private constructor(listener: ChannelListener, options: ControlOptions) {
+    const { supervisor, name, script = null, env = process.env, ring = new LineRing() } = options
+    this.name = name
+    this.path = listener.address
+    this.#listener = listener
+    const make = options.reload ?? ((how: ReloadOptions) => supervisor.reload(how))
+    this.#reloads = new Reloads(supervisor, make, options.onReloadFailed ?? (() => {}))
+    this.#rates = new Rates(() => supervisor.status().workers)
+    const since = Date.now()
+    const stop = options.stop ?? (({ now, milliseconds }) => (now ? supervisor.kill() : supervisor.stop(milliseconds)))
+    const parts: CommandParts = {
+      supervisor,
+      reloads: this.#reloads,
+      ring,
+      env,
+      stop,
+      status: () => statusAnswer(supervisor.status(), this.#rates, { name, script, since }),
+    }
+    this.#commands = { ...commandsOf(parts), ...options.commands }
+    listener.on('refused', (_peer, reason) => options.onRefused?.(reason))
+    listener.on('failed', () => {}) // it said nothing, or nothing that is a channel
+    listener.on('channel', (channel) => this.#serve(channel))
+    listener.unref()
+  }
+
+  /**
+   * Makes the socket, mode 0600, for this user and root.
+   * @throws {HandoverError} ERR_HANDOVER_CONTROL: the name is taken, by whom; the path cannot be had, and what to do
+   * @throws {TypeError | RangeError} the name, or a path that is too long
+   */
+  static async open(options: ControlOptions): Promise<ControlServer> {
+    checkName(options.name)
+    const path = checkPath(options.path)
+    const uids = [process.geteuid?.() ?? -1, 0]
+    const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
+      kinds.length === 0 || 'a control socket takes words only'
+    try {
+      return new ControlServer(await listen(`unix:${path}`, { mode: 0o600, admit: { uids }, willing }), options)
+    } catch (error) {
+      if (error instanceof SyscallError) throw await whyNot(error, options)
+      throw error
+    }
+  }
+
+  /** A reload of this process's own; it waits for its turn among those of clients. */
+  reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
+    return this.#reloads.reload(options, () => {})
+  }
+
+  /** Answers what was asked, and takes the socket away. Closing twice does nothing more. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#rates.close()
+    this.#listener.removeAllListeners('channel')
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+    this.#listener.close()
+    this.#reloads.close()
+  }
+
+  #serve(channel: Channel): void {
+    if (this.#closing !== null || this.#sessions.size >= CONTROL_CLIENTS_MAX) return channel.close()
+    const session = new Session(channel, this.#commands, {
+      type: 'welcome',
+      handover: handoverVersion,
+      name: this.name,
+      pid: process.pid,
+      commands: Object.keys(this.#commands),
+    })
+    this.#sessions.add(session)
+    void session.ended.then(() => this.#sessions.delete(session))
+  }
+}
+
+/** @throws {RangeError} too long for a socket */
+function checkPath(path: string): string {
+  const whole = resolve(path)
+  const length = Buffer.byteLength(whole)
+  if (length <= SOCKET_PATH_MAX) return whole
+  const limit = `a socket's path has at most ${SOCKET_PATH_MAX} bytes, ${whole} has ${length}`
+  throw new RangeError(`${limit}: name a shorter one with --control <path>, or do without: --no-control`)
+}
+
+/** One line: who has it, or what is wrong, and what to do. */
+async function whyNot(error: SyscallError, { name, path }: ControlOptions): Promise<HandoverError> {
+  const why = error.code === 'EADDRINUSE' ? await taken(name, path) : `no control socket at ${path}: ${sentence(error)}`
+  return new HandoverError('ERR_HANDOVER_CONTROL', `${why}, or do without: --no-control`, { cause: error })
+}
+
+async function taken(name: string, path: string): Promise<string> {
+  try {
+    const channel = await connect(`unix:${resolve(path)}`, { timeout: CONTROL_REACH })
+    const pid = channel.peer?.pid
+    channel.close()
+    return `process ${pid} runs as "${name}" already (${path}): choose another --name`
+  } catch {
+    return `somebody listens at ${path} already: choose another --name or --control <path>`
+  }
+}
+
+function sentence({ code }: SyscallError): string {
+  switch (code) {
+    case 'ENOENT':
+      return 'there is no such folder; make it, or name another path with --control <path>'
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `the folder is not writable for this user (${code}); name a path of yours with --control <path>`
+    default:
+      return `${code}; name another path with --control <path>`
+  }
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { get } from '../support/client.js'
+import { handover } from '../support/command.js'
+import { folderOf, server } from '../support/configured.js'
+
+const SAID = /\[1\] (\{.*\})/
+
+test('run takes the script and its options from the configuration of the folder', async (t) => {
+  const cwd = folderOf(t, {
+    'handover.config.mjs':
+      "import { defineConfig } from 'handover/config'\nexport default defineConfig({ script: 'server.mjs', args: ['a'], env: { SET: 1, HOME: null }, nodeOptions: ['--no-warnings'], cwd: 'below' })",
+    'server.mjs': server(),
+    'below/x': '',
+  })
+  const run = handover(t, ['run'], { cwd })
+  const said = JSON.parse(await run.line(SAID)) as Record<string, unknown>
+  assert.deepEqual(
+    { ...said, options: (said.options as string[])[0] },
+    { word: 'one', args: ['a'], cwd: join(cwd, 'below'), set: '1', home: null, options: '--no-warnings' },
+  )
+  await run.line(/configuration handover\.config\.mjs/)
+})
+
+test('options come before the file', async (t) => {
+  const cwd = folderOf(t, {
+    'other.json': { script: 'server.mjs', args: ['a'], env: { SET: 1 }, cwd: '/' },
+    'server.mjs': server(),
+  })
+  const flags = ['--config', 'other.json', '--env', 'SET=a=b', '--cwd', '.', '--node-option', '--no-deprecation']
+  const run = handover(t, ['run', ...flags, 'server.mjs', 'b', '-c'], { cwd })
+  const said = JSON.parse(await run.line(SAID)) as Record<string, unknown>
+  assert.deepEqual(
+    { ...said, options: (said.options as string[])[0], home: null },
+    { word: 'one', args: ['b', '-c'], cwd, set: 'a=b', home: null, options: '--no-deprecation' },
+  )
+})
+
+const faults: [rule: string, files: Record<string, string | object>, args: string[], lines: RegExp[]][] = [
+  [
+    'a configuration with faults',
+    { 'handover.config.json': { workers: 'many', wrokers: 2 } },
+    [],
+    [/handover\.config\.json: workers: a whole number .* not the string "many"/, /wrokers: no such key; did you mean/],
+  ],
+  [
+    'a configuration that does not parse',
+    { 'handover.config.json': '{' },
+    [],
+    [/handover\.config\.json.* is no JSON: /],
+  ],
+  [
+    'a module that does not parse',
+    { 'handover.config.mjs': 'export default {\n ,' },
+    [],
+    [/handover\.config\.mjs:2 cannot be loaded: SyntaxError: /],
+  ],
+  [
+    'a script of the file that is not there',
+    { 'handover.config.json': { script: 'no.js' } },
+    [],
+    [/there is no script no\.js in /],
+  ],
+  ['no script anywhere', {}, [], [/no script: name one .* or say `script` in handover\.config\.ts/]],
+  ['a configuration that is not there', {}, ['--config', 'no.json'], [/--config no\.json: there is no such file/]],
+  ['a variable without a value', {}, ['--env', 'A'], [/'A' is invalid for.*|KEY=VALUE/]],
+  [
+    'an inspection of the file that is none',
+    { 'handover.config.json': { script: 's.mjs', handshake: { inspect: 5 } }, 's.mjs': server() },
+    [],
+    [/handover\.config\.json: handshake\.inspect: a function/],
+  ],
+]
+
+for (const [rule, files, args, lines] of faults) {
+  test(`${rule}: one clear line for each fault, exit code 100, nothing started`, async (t) => {
+    const run = handover(t, ['run', ...args], { cwd: folderOf(t, files) })
+    assert.equal(await run.ended, 100)
+    assert.equal(run.stdout(), '')
+    const said = run.stderr().trim().split('\n')
+    for (const line of lines) assert.match(run.stderr(), line)
+    assert.ok(rule.includes('variable') || said.length === lines.length, run.stderr())
+  })
+}
+
+test('handover reload reads the configuration again, and one with faults leaves everything as it was', async (t) => {
+  const config = (set: string): object => ({ script: 'app.mjs', env: { SET: set } })
+  const cwd = folderOf(t, {
+    'handover.config.json': config('a'),
+    'app.mjs': server().replace("response.end('one')", 'response.end(process.env.SET)'),
+  })
+  const run = handover(t, ['run'], { cwd })
+  const port = Number(await run.line(/listening on 127\.0\.0\.1:(\d+)/))
+  await run.line(/worker 1 ready/)
+  writeFileSync(join(cwd, 'handover.config.json'), JSON.stringify(config('b')))
+  assert.equal(await handover(t, ['reload'], { cwd }).ended, 0)
+  assert.equal((await get({ port })).body, 'b')
+  writeFileSync(join(cwd, 'handover.config.json'), '{ "wrokers": 2 }')
+  const refused = handover(t, ['reload'], { cwd })
+  assert.equal(await refused.ended, 1)
+  assert.match(refused.stderr(), /handover\.config\.json: wrokers: no such key; did you mean workers\?/)
+  assert.equal((await get({ port })).body, 'b')
+})

@@ -1,0 +1,3 @@
+import { losesNothing } from '../support/proved.js'
+
+losesNothing('dispatch')

@@ -1,0 +1,92 @@
+/** A place whose workers die again and again is given up; when all are, so is everything. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import test from 'node:test'
+import type { SupervisorEvents } from '../../src/index.js'
+import { get } from '../support/client.js'
+import { handover } from '../support/command.js'
+import { noLeak } from '../support/descriptors.js'
+import { fixture } from '../support/paths.js'
+import { program } from '../support/programs.js'
+import { supervise } from '../support/supervised.js'
+import { until } from '../support/wait.js'
+
+/** Dies at /crash; where it is told so, at once, with a word. */
+const APP = `import { createServer } from 'node:http'
+const { HANDOVER_WORKER, HANDOVER_GENERATION, BROKEN = '' } = process.env
+if (BROKEN.split(' ').includes(HANDOVER_GENERATION + '.' + HANDOVER_WORKER)) {
+  console.error('broken on purpose')
+  process.exit(3)
+}
+createServer((request, response) => {
+  if (request.url === '/crash') process.exit(7)
+  response.end(HANDOVER_WORKER)
+}).listen(0, '127.0.0.1')
+`
+
+type CrashLoop = SupervisorEvents['crashLoop'][0]
+
+test('a place whose workers die before they listen is given up, the others serve on, and a reload fills it again', async (t) => {
+  noLeak(t)
+  const env = { ...process.env, BROKEN: '1.2' }
+  const app = await supervise(t, { script: program(t, APP), workers: 2, env, crashLoop: { deaths: 4 } }, 1)
+  const [event] = (await once(app.supervisor, 'crashLoop')) as [CrashLoop]
+  const { lastOutput = '', ...rest } = event
+  assert.deepEqual(rest, { worker: 2, generation: 1, deaths: 4, within: 30_000 })
+  assert.match(lastOutput, /^broken on purpose/)
+  const states = (): string[] => app.supervisor.status().workers.map(({ worker, state }) => `${worker} ${state}`)
+  assert.deepEqual(states(), ['1 ready', '2 failed'])
+  const failed = app.supervisor.status().workers[1]
+  assert.deepEqual([failed?.pid, failed?.open, failed?.ready, failed?.id], [0, 0, false, '2'])
+  assert.equal((await get({ port: app.port })).body, '1')
+  const waits = app.events.filter(({ name, worker }) => name === 'ended' && worker === 2).map((one) => one.restartIn)
+  assert.deepEqual(waits, [100, 200, 400, null])
+  await app.supervisor.reload()
+  assert.deepEqual(states(), ['1 ready', '2 ready'])
+})
+
+test('a worker that was ready counts as well; one that could be replaced by hand serves again', async (t) => {
+  const app = await supervise(t, { script: program(t, APP), workers: 2, policy: () => '2', crashLoop: { deaths: 2 } })
+  const lost = once(app.supervisor, 'crashLoop')
+  for (let i = 0; i < 2; i++) {
+    await until('it listens', () => app.supervisor.status().workers.some((one) => one.worker === 2 && one.ready))
+    const ended = once(app.supervisor, 'ended')
+    await assert.rejects(get({ port: app.port }, '/crash'))
+    await ended
+  }
+  assert.equal(((await lost) as [CrashLoop])[0].worker, 2)
+  assert.equal((await get({ port: app.port })).body, '1')
+  await app.supervisor.replace(2)
+  assert.equal((await get({ port: app.port })).body, '2')
+})
+
+test('when every place is given up everything stops, and `failed` says why', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: program(t, APP), crashLoop: { deaths: 2 } })
+  const failed = once(app.supervisor, 'failed')
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  const [{ error }] = (await failed) as [SupervisorEvents['failed'][0]]
+  assert.equal((error as { code?: string }).code, 'ERR_HANDOVER_WORKERS_FAILED')
+  assert.equal(error.message, 'every worker died 2 times within 30 s')
+  await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
+  await app.supervisor.stop()
+})
+
+test('deaths that lie longer apart are no loop, and `false` asks for none', async (t) => {
+  const app = await supervise(t, { script: program(t, APP), crashLoop: { deaths: 2, within: 1 } })
+  const never = await supervise(t, { script: program(t, APP), crashLoop: false })
+  for (const { port } of [app, never]) {
+    for (let i = 0; i < 3; i++) await assert.rejects(get({ port }, '/crash'))
+    assert.equal((await get({ port })).body, '1')
+  }
+})
+
+test('the command says so, and ends with 1', async (t) => {
+  const run = handover(t, ['run', fixture('crash-on-demand.mjs')], { env: { ...process.env, PORT: '0' } })
+  const port = Number(await run.line(/listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/))
+  for (let i = 0; i < 5; i++) await assert.rejects(get({ port }, '/crash'))
+  assert.equal(await run.ended, 1)
+  assert.match(run.stderr(), /worker 1 died 5 times within 30 s: its place is given up until a reload/)
+  assert.match(run.stderr(), /every worker died 5 times within 30 s/)
+})
