@@ -426,3 +426,7 @@ export const AGENT_TIME = 2_000
 
 /** Milliseconds by which an event loop is late that make its worker count for half. */
 export const AGENT_LAG = 100
+
+/** Milliseconds that a successor tries to bind the admin address of its predecessor, and between two tries. */
+export const ADMIN_BIND_WAIT = 5_000
+export const ADMIN_BIND_RETRY = 20

@@ -37,6 +37,8 @@ export interface CommandParts {
   ring: LineRing
   status: () => object
   stop: (order: StopOrder) => Promise<void>
+  /** Replaces the supervisor's process; settles with who it is now. */
+  upgrade: (progress: Progress) => Promise<object>
   /** The environment that workers have now. */
   env: NodeJS.ProcessEnv
 }
@@ -101,6 +103,10 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
       return telling(supervisor, progress, () => supervisor.replace?.(worker))
     },
     stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
+    upgrade: ({ options, progress }) => {
+      checked(options, {})
+      return parts.upgrade(progress)
+    },
     logs: (asked) => logs(ring, asked),
   }
 }

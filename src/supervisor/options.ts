@@ -12,7 +12,7 @@ import {
   settleHealthWindow,
   settleReadiness,
 } from './generation-options.js'
-import { ORPHAN_OPTIONS, type OrphanOptions, settleOrphans } from './orphans.js'
+import { ORPHAN_OPTIONS, type OrphanOptions, type SettledOrphans, settleOrphans } from './orphans.js'
 import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
@@ -99,7 +99,7 @@ export interface SettledOptions {
   drainTimeout: number
   /** 0: none. */
   ticketRotation: number
-  orphans: 'end' | 'wait'
+  orphans: SettledOrphans
   readiness: SettledReadiness
   healthWindow: number
 }

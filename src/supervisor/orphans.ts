@@ -8,13 +8,25 @@ export interface OrphanOptions {
    * runs and tells them to, at most half a minute. Default 'end'.
    */
   orphans?: 'end' | 'wait'
+  /** Where they ask for the next supervisor: the address of its control socket. Default: they wait for the time to pass. */
+  orphansAsk?: string
 }
 
-export const ORPHAN_OPTIONS: readonly (keyof OrphanOptions)[] = ['orphans']
+/** What workers are told of it. */
+export interface SettledOrphans {
+  readonly wait: boolean
+  /** Null: they find nobody. */
+  readonly ask: string | null
+}
+
+export const ORPHAN_OPTIONS: readonly (keyof OrphanOptions)[] = ['orphans', 'orphansAsk']
 
 /** @throws {TypeError} another word */
-export function settleOrphans({ orphans = 'end' }: OrphanOptions): 'end' | 'wait' {
-  if (orphans === 'end' || orphans === 'wait') return orphans
+export function settleOrphans({ orphans = 'end', orphansAsk = null }: { orphans?: unknown; orphansAsk?: unknown }): SettledOrphans {
+  if (orphansAsk !== null && typeof orphansAsk !== 'string') {
+    throw new TypeError(`orphansAsk: an address, not ${shown(orphansAsk)}`)
+  }
+  if (orphans === 'end' || orphans === 'wait') return { wait: orphans === 'wait', ask: orphansAsk }
   throw new TypeError(`orphans: 'end' or 'wait', not ${shown(orphans)}`)
 }
 

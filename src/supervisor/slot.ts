@@ -4,6 +4,7 @@ import type { Returned } from '../channel/held-descriptors.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
 import { ChannelTarget } from './channel-target.js'
 import type { Gate } from './gate.js'
+import type { SettledOrphans } from './orphans.js'
 import { type Place, programAt } from './places.js'
 import { Pulse } from './pulse.js'
 import type { Relay } from './relay.js'
@@ -24,7 +25,7 @@ export interface SlotOwner {
   /** By which workers hand connections to one another. */
   readonly relay: Relay
   /** What a worker does when this process is killed. */
-  readonly orphans: 'end' | 'wait'
+  readonly orphans: SettledOrphans
   /** Closed while another process may take our place. */
   readonly gate: Gate
   started(slot: Slot): void

@@ -4,6 +4,7 @@ import type { Channel } from '../channel/channel.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
 import { scheduleAsBatch } from '../syscalls/schedule.js'
+import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { ChannelTarget } from './channel-target.js'
 import { type SupervisorEvents, told } from './events.js'
 import { Generations } from './generations.js'
@@ -216,14 +217,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    */
   static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = orClose(channel, () => new Supervisor(options))
-    await supervisor.goOn(channel)
+    for (const thing of (await supervisor.goOn(channel)).values()) thing.close()
     return supervisor
   }
 
-  /** The same for one that was made for it, and not started. @throws as `takeOver` */
-  async goOn(channel: Channel): Promise<void> {
-    this.#started = this.#succession.takeOver(channel)
-    await this.#started
+  /** The same for one that was not started. Gives what came `along`. @throws as `takeOver` */
+  goOn(channel: Channel): Promise<Map<string, Descriptor>> {
+    const done = this.#succession.takeOver(channel)
+    this.#started = done.then(() => {})
+    return done
   }
 
   #successionOf(slotOwner: SlotOwner): Succession {

@@ -34,10 +34,15 @@ async function ask(address: string, notice: OrphanNotice, timeout: number): Prom
     using channel = await connect(address, { timeout: Math.ceil(Math.min(timeout, ORPHAN_ASKS * 4)) })
     channel.unref()
     await channel.send(notice, [], { timeout: ORPHAN_ASKS * 4 })
-    const answer = await channel.receive<DrainOrder>({ timeout: Math.ceil(timeout) })
-    const { type, milliseconds } = answer?.message ?? {}
-    const sound = type === 'drain' && Number.isSafeInteger(milliseconds) && (milliseconds as number) >= 0
-    return sound ? { type, milliseconds: milliseconds as number } : null
+    const deadline = performance.now() + timeout
+    for (let left = timeout; left > 0; left = deadline - performance.now()) {
+      const answer = await channel.receive<Partial<DrainOrder>>({ timeout: Math.ceil(left) })
+      if (answer === null) return null
+      const { type, milliseconds } = answer.message ?? {} // the first is its welcome
+      const sound = type === 'drain' && Number.isSafeInteger(milliseconds) && (milliseconds as number) >= 0
+      if (sound) return { type, milliseconds: milliseconds as number }
+    }
+    return null
   } catch {
     return null
   }

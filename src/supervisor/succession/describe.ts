@@ -29,8 +29,11 @@ export interface Inventory {
   close(): void
 }
 
+/** Other descriptors, by name. Borrowed. */
+export type Along = Readonly<Record<string, number>>
+
 /** Borrows everything. @throws {SyscallError} EMFILE: no descriptors to watch workers with */
-export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Inventory {
+export function describe(parts: Parts, frozen: Frozen, orphan: boolean, along: Along = {}): Inventory {
   const descriptors: number[] = []
   const opened: number[] = []
   const add = (descriptor: number): number => descriptors.push(descriptor) - 1
@@ -93,6 +96,7 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean): Invento
       last: generations.last,
       ports: portsOf(parts, add),
       waiting: waitingOf(parts, add),
+      along: Object.entries(along).map(([name, descriptor]) => [name, add(descriptor)] as const),
     }
     return {
       description: { ...described, descriptors: descriptors.length },

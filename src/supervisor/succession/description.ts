@@ -112,6 +112,8 @@ export interface Description {
   readonly last: number
   readonly ports: readonly PortRecord[]
   readonly waiting: readonly WaitingRecord[]
+  /** Other descriptors that go along, by name. */
+  readonly along: readonly (readonly [name: string, at: number])[]
   /** How many descriptors come. */
   readonly descriptors: number
 }

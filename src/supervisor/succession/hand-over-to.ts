@@ -2,7 +2,7 @@ import type { Channel } from '../../channel/channel.js'
 import { share } from '../../channel/packing.js'
 import { HandoverError } from '../../errors.js'
 import { SUCCESSION_BATCH, SUCCESSION_READY, SUCCESSION_REST } from '../../limits.js'
-import { describe, type Inventory } from './describe.js'
+import { type Along, describe, type Inventory } from './describe.js'
 import type { CommitWord, DescriptorsWord, FailedWord, ReadyWord } from './description.js'
 import { Frozen } from './frozen.js'
 import type { Parts } from './parts.js'
@@ -18,6 +18,12 @@ export interface HandOverToOptions {
    * here. With it, a successor that was told all takes over when it finds this process dead.
    */
   abandon?: () => Promise<void>
+  /** Nothing moves here any more, until it is known who goes on. */
+  frozen?: () => void
+  /** It goes on here. */
+  thawed?: () => void
+  /** Other descriptors that go along, by name. Borrowed. */
+  along?: Along
 }
 
 /**
@@ -31,14 +37,15 @@ export interface HandOverToOptions {
 export async function handOverTo(
   parts: Parts,
   channel: Channel,
-  { restTimeout = SUCCESSION_REST, readyTimeout = SUCCESSION_READY, abandon }: HandOverToOptions,
+  { restTimeout = SUCCESSION_REST, readyTimeout = SUCCESSION_READY, abandon, frozen: told, thawed, along }: HandOverToOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const frozen = new Frozen(parts)
   try {
     await opened(channel, readyTimeout, signal)
     await frozen.rest(restTimeout, signal)
-    const inventory = describe(parts, frozen, abandon !== undefined)
+    told?.()
+    const inventory = describe(parts, frozen, abandon !== undefined, along)
     try {
       await tell(channel, inventory, readyTimeout, signal)
     } finally {
@@ -53,6 +60,7 @@ export async function handOverTo(
       await abandon?.()
     } finally {
       frozen.thaw()
+      thawed?.()
     }
     throw notReplaced(error)
   }

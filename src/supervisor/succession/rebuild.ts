@@ -129,6 +129,11 @@ export class Rebuilt {
     return { port, place, kept }
   }
 
+  /** What came along, by name. Gives it. */
+  along(): Map<string, Descriptor> {
+    return new Map(this.#description.along.map(([name, at]) => [name, this.#things[at] as Descriptor]))
+  }
+
   /** From now on it is ours: workers are heard, clients accepted, and connections that wait given. */
   goOn(): void {
     const { gate, dispatcher } = this.#parts

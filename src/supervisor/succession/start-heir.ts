@@ -15,6 +15,8 @@ export interface HeirOptions extends Omit<HandOverToOptions, 'abandon'> {
   cwd?: string
   /** Default: those of this process. */
   stdio?: StandardStreams
+  /** The successor was started; it has nothing yet. */
+  started?: (pid: number) => void
 }
 
 /** What can be handed over: a Supervisor. */
@@ -31,7 +33,7 @@ interface Predecessor {
  */
 export async function startHeir(supervisor: Predecessor, options: HeirOptions = {}): Promise<number> {
   const { command = process.execPath, args = ownArguments(), env = process.env, stdio = 'inherit', ...times } = options
-  const { cwd = workingDirectory(), ...limits } = times
+  const { cwd = workingDirectory(), started, ...limits } = times
   if (process.pid === 1) {
     const why = 'this is process 1, with which its container ends: start it under an init, such as `docker run --init`'
     throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', why)
@@ -43,6 +45,7 @@ export async function startHeir(supervisor: Predecessor, options: HeirOptions = 
     detached: process.ppid === 1, // a shell's jobs stay together; what a service manager started leads its own session anyway
   })
   const end = ended(heir.child)
+  if (heir.child.pid !== undefined) started?.(heir.child.pid)
   try {
     await supervisor.handOverTo(heir.channel, {
       ...limits,

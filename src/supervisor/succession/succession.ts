@@ -1,5 +1,6 @@
 import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
+import type { Descriptor } from '../../sendmsg/descriptor.js'
 import type { SettledOptions } from '../options.js'
 import type { StallWatch } from '../stalls.js'
 import type { StartUp } from '../start-up.js'
@@ -83,16 +84,17 @@ export class Succession {
   }
 
   /** @see Supervisor.takeOver */
-  async takeOver(channel: Channel): Promise<void> {
+  async takeOver(channel: Channel): Promise<Map<string, Descriptor>> {
     const { options, startUp, stalls } = this.#owner
     orClose(channel, () => {
       if (options.threads) throw new TypeError('threads: workers that are taken over are processes')
     })
     startUp.ready()
-    await takeOver(this.#parts, channel, () => this.#parts.ports.keepListening(options.listen))
+    const along = await takeOver(this.#parts, channel, () => this.#parts.ports.keepListening(options.listen))
     stalls.start()
     this.#owner.resumed()
     this.#parts.tickets?.start()
+    return along
   }
 }
 

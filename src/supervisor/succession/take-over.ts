@@ -25,9 +25,10 @@ interface Told {
  * Invariant: before the predecessor's word nothing is read, written, accepted or ended here. Its death stands for its word
  * if it said so before: it was frozen then, and has done nothing since.
  * @param ready  makes what only this one has, before it is too late
+ * @returns what came along, by name. Given
  * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the predecessor goes on; nothing of it is here any more
  */
-export async function takeOver(parts: Parts, channel: Channel, ready: () => void): Promise<void> {
+export async function takeOver(parts: Parts, channel: Channel, ready: () => void): Promise<Map<string, Descriptor>> {
   const parent = process.ppid
   let told: Told | null = null
   let rebuilt: Rebuilt | null = null
@@ -45,7 +46,7 @@ export async function takeOver(parts: Parts, channel: Channel, ready: () => void
   if (await isOurs(channel, rebuilt, told.description, parent)) {
     rebuilt.goOn()
     channel.close()
-    return
+    return rebuilt.along()
   }
   rebuilt.discard()
   channel.close()
