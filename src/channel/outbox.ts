@@ -58,7 +58,12 @@ export class Outbox {
 
   /** What was told, when all of it is with the kernel. */
   get counters(): Counters {
-    return { sent: this.held.sent, claimed: this.#claimedSent, finished: this.#finishedSent, accepted: this.#acceptedSent }
+    return {
+      sent: this.held.sent,
+      claimed: this.#claimedSent,
+      finished: this.#finishedSent,
+      accepted: this.#acceptedSent,
+    }
   }
 
   #resume({ sent, claimed, finished, accepted }: Counters): void {

@@ -78,10 +78,12 @@ export async function goOn(parts: Upgradable, wanted: Wanted): Promise<Steering 
   for (const thing of Object.values(others)) thing.close()
   const workers = supervisor.status().workers.length
   printer.info('took-over', `process ${process.pid} goes on with ${workers} workers`, { pid: process.pid, workers })
-  const steering = await steer(supervisor, stopping, printer, { ...wanted, inherited: control }).catch((error: Error) => {
-    printer.error('no-control', `no other command reaches this supervisor: ${error.message}`)
-    return null
-  })
+  const steering = await steer(supervisor, stopping, printer, { ...wanted, inherited: control }).catch(
+    (error: Error) => {
+      printer.error('no-control', `no other command reaches this supervisor: ${error.message}`)
+      return null
+    },
+  )
   void listenAgain(admin, printer)
   return steering
 }

@@ -5,9 +5,11 @@ import { ChannelListener } from '../bootstrap/listen.js'
 import { nameOf, UnixSource } from '../bootstrap/unix.js'
 import type { Channel } from '../channel/channel.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
+import { BACKLOG_DEFAULT, CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { ReloadOptions } from '../supervisor/options.js'
+import { listen } from '../syscalls/listen.js'
+import { ListeningPort } from '../transport/listening-port.js'
 import { type CommandParts, type ControlCommand, commandsOf, type StopOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { unsupported } from './failure.js'
@@ -16,7 +18,6 @@ import { checkName } from './names.js'
 import { Rates } from './rates.js'
 import { type MakeReload, type Progress, Reloads } from './reloads.js'
 import { Session } from './session.js'
-import { ListeningPort } from '../transport/listening-port.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
 
@@ -143,13 +144,18 @@ export class ControlServer {
 
   #serve(channel: Channel): void {
     if (this.#closing !== null || this.#sessions.size >= CONTROL_CLIENTS_MAX) return channel.close()
-    const session = new Session(channel, this.#commands, {
-      type: 'welcome',
-      handover: handoverVersion,
-      name: this.name,
-      pid: process.pid,
-      commands: Object.keys(this.#commands),
-    }, this.#orphanTime)
+    const session = new Session(
+      channel,
+      this.#commands,
+      {
+        type: 'welcome',
+        handover: handoverVersion,
+        name: this.name,
+        pid: process.pid,
+        commands: Object.keys(this.#commands),
+      },
+      this.#orphanTime,
+    )
     this.#sessions.add(session)
     void session.ended.then(() => this.#sessions.delete(session))
   }
@@ -158,7 +164,10 @@ export class ControlServer {
 /** Makes the socket, or goes on with the one that another process had. */
 function portAt(path: string, inherited: Descriptor | undefined): ListeningPort {
   const opened = { path: resolve(path), mode: 0o600 }
-  if (inherited !== undefined && nameOf(inherited.fd) === opened.path) return ListeningPort.adopt(inherited, { path, opened })
+  if (inherited !== undefined && nameOf(inherited.fd) === opened.path) {
+    listen(inherited.fd, BACKLOG_DEFAULT) // from now on the kernel tells clients that they reach this process
+    return ListeningPort.adopt(inherited, { path, opened })
+  }
   inherited?.close() // it has another name now
   return ListeningPort.open(opened)
 }

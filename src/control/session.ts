@@ -1,10 +1,10 @@
 import type { Channel } from '../channel/channel.js'
 import { CONTROL_ANSWERS_MAX, CONTROL_LAST_WORDS, CONTROL_REQUESTS_MAX } from '../limits.js'
+import { answerOrphan } from '../supervisor/orphans.js'
+import { asOrphan, type DrainOrder } from '../wire/control.js'
 import type { Asked, ControlCommand } from './commands.js'
 import { failureOf, unsupported } from './failure.js'
 import type { WorkerLine } from './line-ring.js'
-import { answerOrphan } from '../supervisor/orphans.js'
-import { asOrphan, type DrainOrder } from '../wire/control.js'
 import { type ControlAnswer, type ControlRequest, requestOf, type Welcome } from './messages.js'
 
 /**

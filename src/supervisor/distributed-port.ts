@@ -62,7 +62,13 @@ export class DistributedPort implements Acceptor {
    * @param there  its sockets in order, each with the place it is for
    * @throws as `ListeningPort.open`
    */
-  constructor(id: number, mode: DistributionMode, options: ListenOptions, kept = new KeptPorts(), there: readonly Socket[] = []) {
+  constructor(
+    id: number,
+    mode: DistributionMode,
+    options: ListenOptions,
+    kept = new KeptPorts(),
+    there: readonly Socket[] = [],
+  ) {
     this.id = id
     this.mode = mode
     this.#kept = kept

@@ -224,7 +224,10 @@ export class Generations {
 
   /** @throws {TypeError | RangeError} there is no such script, group, or number */
   #placesFor({ change, workers, groups }: SettledReload): readonly Place[] {
-    let places = (this.#base ?? this.#current.places).map((place) => ({ ...place, program: { ...place.program, ...change } }))
+    let places = (this.#base ?? this.#current.places).map((place) => ({
+      ...place,
+      program: { ...place.program, ...change },
+    }))
     if (workers !== undefined) places = resized(places, null, workers)
     for (const [group, count] of Object.entries(groups)) places = resized(places, group, count)
     checkScripts(places)

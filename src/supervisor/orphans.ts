@@ -22,7 +22,13 @@ export interface SettledOrphans {
 export const ORPHAN_OPTIONS: readonly (keyof OrphanOptions)[] = ['orphans', 'orphansAsk']
 
 /** @throws {TypeError} another word */
-export function settleOrphans({ orphans = 'end', orphansAsk = null }: { orphans?: unknown; orphansAsk?: unknown }): SettledOrphans {
+export function settleOrphans({
+  orphans = 'end',
+  orphansAsk = null,
+}: {
+  orphans?: unknown
+  orphansAsk?: unknown
+}): SettledOrphans {
   if (orphansAsk !== null && typeof orphansAsk !== 'string') {
     throw new TypeError(`orphansAsk: an address, not ${shown(orphansAsk)}`)
   }

@@ -38,14 +38,20 @@ export interface ResumedPort extends Omit<PortEntry, 'port'> {
 }
 
 /** How what a worker asks for is opened. @param most  clients that may wait, whatever the worker asks for */
-export function optionsOf({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest, most?: number): ListenOptions {
+export function optionsOf(
+  { host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest,
+  most?: number,
+): ListenOptions {
   const queue = most ?? Math.max(1, backlog)
   if (port === null) return { path: host, backlog: queue, mode: 0o777 & ~umask }
   return { port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) }
 }
 
 /** Whether a port was opened like this. */
-export function wasOpenedAs({ host: asked, port: { address, options: before } }: PortEntry, options: ListenOptions): boolean {
+export function wasOpenedAs(
+  { host: asked, port: { address, options: before } }: PortEntry,
+  options: ListenOptions,
+): boolean {
   const host = 'path' in options ? options.path : (options.host ?? '')
   if (asked !== host) return false
   if ('path' in options) return typeof address === 'string'

@@ -7,7 +7,14 @@ import type { ListeningPort, ListenOptions } from '../transport/listening-port.j
 import type { ListenReply, ListenRequest } from '../wire/control.js'
 import { DistributedPort, type PortTaker } from './distributed-port.js'
 import { modeOf } from './distribution-options.js'
-import { type Distribution, optionsOf, type PortEntry, type PortUser, type ResumedPort, wasOpenedAs } from './port-entry.js'
+import {
+  type Distribution,
+  optionsOf,
+  type PortEntry,
+  type PortUser,
+  type ResumedPort,
+  wasOpenedAs,
+} from './port-entry.js'
 import { KeptPorts, type PortKeeper } from './port-keeper.js'
 
 /**

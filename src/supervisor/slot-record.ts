@@ -17,6 +17,8 @@ export interface SlotRecord extends RestartRecord {
   readonly state: SlotState
   /** Milliseconds its worker has been there. */
   readonly lived: number
+  /** When it was started, milliseconds since 1970. */
+  readonly since: number
   /** It has given a sign of life. */
   readonly beats: boolean
   /** Milliseconds that its worker, which is to end, has left for what is open; null: it is not to. */

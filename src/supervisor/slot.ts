@@ -177,6 +177,7 @@ export class Slot {
       state: this.#state,
       ...this.#restarts.record,
       lived: performance.now() - this.#since,
+      since: this.#pulse?.since ?? 0,
       beats: this.#pulse !== null && this.#pulse.heardAt !== null,
       patience: this.#tenant?.patience ?? null,
       worker,
@@ -200,12 +201,12 @@ export class Slot {
 
   /** Goes on where another supervisor stopped. The worker's link is held. */
   resume(record: SlotRecord, start: SlotOwner['start'] | null): void {
-    const { state, lived, beats, worker } = record
+    const { state, lived, since, beats, worker } = record
     this.#restarts.resume(record)
     this.#since = performance.now() - lived
     this.#state = state
     this.#failed = state === 'failed'
-    this.#pulse = Pulse.resumed(Date.now() - lived, beats, worker?.target.suspended ?? false)
+    this.#pulse = Pulse.resumed(since, beats, worker?.target.suspended ?? false)
     if (worker === null || start === null) return
     this.#startWorker(start, this.#pulse)
     this.#tenant?.resume(worker)

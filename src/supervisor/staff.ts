@@ -59,7 +59,6 @@ export class Staff {
 
   /** Workers of another supervisor are ours from now on: they are asked for signs of life anew. */
   resumed(): void {
-    this.start()
     for (const slot of this.#owner.generations.slots) if (slot.target !== null) this.started(slot)
   }
 

@@ -6,14 +6,36 @@ import { howEnded, type WorkerEnd } from './worker.js'
 export class StartUp {
   #earlyDeaths = 0
   #over = false
+  #settle: { resolve(): void; reject(error: Error): void } | null = null
 
   get isOver(): boolean {
     return this.#over
   }
 
+  /** Settles when a worker listens, or rejects with why none will. */
+  wait(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+  }
+
+  /** @returns what tells whoever waits; null: nobody does any more */
+  failing(): ((error: Error) => void) | null {
+    const { reject = null } = this.#settle ?? {}
+    this.#settle = null
+    return reject
+  }
+
+  /** Nobody will. */
+  fail(error: Error): void {
+    this.failing()?.(error)
+  }
+
   /** A worker listens. */
   ready(): void {
     this.#over = true
+    this.#settle?.resolve()
+    this.#settle = null
   }
 
   /**

@@ -3,8 +3,8 @@ import type net from 'node:net'
 import type { Channel } from '../channel/channel.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
-import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
+import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
 import { type SupervisorEvents, told } from './events.js'
 import { Generations } from './generations.js'
@@ -58,7 +58,6 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #tickets: TicketSecrets | null
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
-  #settleStart: { resolve(): void; reject(error: Error): void } | null = null
 
   /** @throws {RangeError | TypeError} an option out of range */
   constructor(options: SupervisorOptions) {
@@ -66,19 +65,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#options = settleOptions(options)
     const { places, maxTotal, batchScheduling, ticketRotation, readiness } = this.#options
     if (batchScheduling) scheduleAsBatch()
-    this.#dispatcher = dispatcherOf(this.#options, this.#setbacks, (name, event) => {
-      this.emit<'exhausted' | 'policyError'>(name as 'exhausted', event as never)
-    })
+    const tell = (name: 'exhausted' | 'policyError', event: object): unknown =>
+      this.emit(name as 'exhausted', event as never)
+    this.#dispatcher = dispatcherOf(this.#options, this.#setbacks, tell)
     this.#ports = portsOf(this.#options, this.#dispatcher)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
-    const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
-    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
+    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, (slot) =>
+      this.#generations.serves(slot as Slot),
+    )
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
-      appReady: (slot, target) => {
-        if (this.#generations.saidReady(slot)) this.#ready(slot, target, this.#ports.portsOf([slot]))
-      },
+      appReady: (slot, target) => void (this.#generations.saidReady(slot) && this.#ready(slot, target)),
       step: () => this.#generations.step(),
     })
     const owner = this.#slotOwner()
@@ -92,13 +90,22 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
       tell: (name, event) => void this.emit<'hung' | 'recovered'>(name as 'hung', event as never),
       failed: (error) => this.#fail(error),
     })
-    this.#succession = this.#successionOf(owner)
+    const [dispatcher, generations, ports, tickets] = [this.#dispatcher, this.#generations, this.#ports, this.#tickets]
+    this.#succession = new Succession(
+      { setbacks: this.#setbacks, startUp: this.#startUp, dispatcher, generations, ports, tickets, slotOwner: owner },
+      {
+        options: this.#options,
+        runs: () => this.#started !== null && this.#stopping === null,
+        parts: [this.#stalls, this.#staff],
+        succeeded: (pid) => this.emit('succeeded', { pid }),
+      },
+    )
   }
 
   /**
-   * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere.
-   * @throws {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before
-   *   they listen, …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
+   * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere. @throws
+   * {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before they listen,
+   * …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
    */
   async start(): Promise<void> {
     if (this.#started !== null || this.#stopping !== null) {
@@ -111,12 +118,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #start(): Promise<void> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
-    this.#stalls.start()
-    this.#staff.start()
-    this.#tickets?.start()
-    const ready = new Promise<void>((resolve, reject) => {
-      this.#settleStart = { resolve, reject }
-    })
+    for (const part of [this.#stalls, this.#staff, this.#tickets]) part?.start()
+    const ready = this.#startUp.wait()
     this.#generations.start()
     await ready
   }
@@ -131,9 +134,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    */
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
     const settled = settleReload(options, this.#options)
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
-    await this.#started.catch(() => {})
-    this.#succession.check()
+    await this.#here()
     return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
   }
 
@@ -144,8 +145,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
    */
   async replace(worker: number): Promise<void> {
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
-    this.#succession.check()
+    await this.#here()
     await this.#staff.replace(worker)
   }
 
@@ -162,16 +162,20 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /**
    * Starts further workers in places of their own, or lets some finish; settles when that is done. Those that stay keep their
    * numbers, and later reloads have as many.
-   * @param workers  how many there are to be, from 1
-   * @param group  of which group; default: of none
+   * @param workers  how many there are to be, from 1, of a `group`, or of none
    * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: new ones do not get ready, and all is as before; _STOPPED.
    *   {TypeError | RangeError} no such group or number
    */
   async scale(workers: number, group?: string): Promise<void> {
+    await this.#here()
+    await this.#generations.scale(workers, group ?? null)
+  }
+
+  /** What can only be asked of one that runs, and is nobody else's. @throws {HandoverError} ERR_HANDOVER_STOPPED, _REPLACED */
+  async #here(): Promise<void> {
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
     this.#succession.check()
-    await this.#generations.scale(workers, group ?? null)
   }
 
   /**
@@ -202,18 +206,16 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /**
-   * Hands everything over to a supervisor that takes over at the other end of the channel: ports, workers, what waits. When
-   * this settles nothing of it is here, and all that is left to do is to exit. Takes the channel. @see startHeir
-   * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before; ERR_HANDOVER_STOPPED, _REPLACED
+   * Hands all of it over to a supervisor that takes over at the other end of the channel; then only exiting is left to do.
+   * Takes the channel. @see startHeir @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before; _STOPPED, _REPLACED
    */
   handOverTo(channel: Channel, options: HandOverToOptions = {}): Promise<void> {
     return this.#succession.handOverTo(channel, options)
   }
 
   /**
-   * Takes everything over from the supervisor at the other end of the channel, whose workers serve on. The options are
-   * those of the next generation; ports to `listen` on that are not there yet are opened. Takes the channel.
-   * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the other goes on as before. {TypeError | RangeError} an option
+   * Takes all of it over from the supervisor at the other end of the channel, which it takes. The options are those of the
+   * next generation. @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the other goes on. {TypeError | RangeError} an option
    */
   static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
     const supervisor = orClose(channel, () => new Supervisor(options))
@@ -221,31 +223,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return supervisor
   }
 
-  /** The same for one that was not started. Gives what came `along`. @throws as `takeOver` */
+  /** The same for one that was not started. Gives what came `along`. */
   goOn(channel: Channel): Promise<Map<string, Descriptor>> {
     const done = this.#succession.takeOver(channel)
     this.#started = done.then(() => {})
+    this.#started.catch(() => {}) // whoever called hears of it
     return done
   }
 
-  #successionOf(slotOwner: SlotOwner): Succession {
-    const owner = {
-      options: this.#options,
-      startUp: this.#startUp,
-      stalls: this.#stalls,
-      isRunning: () => this.#started !== null && this.#stopping === null,
-      succeeded: (pid: number) => {
-        this.#staff.stop()
-        this.emit('succeeded', { pid })
-      },
-      resumed: () => this.#staff.resumed(),
-    }
-    const [gate, dispatcher, generations] = [slotOwner.gate, this.#dispatcher, this.#generations]
-    const [ports, setbacks, tickets] = [this.#ports, this.#setbacks, this.#tickets]
-    return new Succession({ gate, dispatcher, generations, ports, setbacks, tickets, slotOwner }, owner)
-  }
-
-  /** Opens ports through whoever keeps them beyond the end of this process. Before `start`, or after `takeOver`. */
+  /** Opens ports through whoever keeps them beyond the end of this process: before `start`, or after `takeOver`. */
   keepPorts(keeper: PortKeeper): this {
     this.#ports.keeper = keeper
     return this
@@ -256,15 +242,13 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   async #stop(milliseconds: number): Promise<void> {
-    this.#stalls.stop()
-    this.#staff.stop()
-    this.#tickets?.stop()
+    for (const part of [this.#stalls, this.#staff, this.#tickets]) part?.stop()
     this.#ports.retire()
     const gone = this.#generations.stop(milliseconds)
     this.#dispatcher.giveUp() // the workers take nothing new from now on
     await gone
     this.#ports.clear()
-    this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
+    this.#startUp.fail(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
   #slotOwner(): SlotOwner {
@@ -281,26 +265,17 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   #rotated(): void {
     this.#succession.pass(() => {
-      for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
+      for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tickets?.tell(slot)
     })
   }
 
-  /** One that does not read, and for whom so much waits that no more may, learns the next ones. */
-  #tellTickets(slot: Slot): void {
-    try {
-      if (this.#tickets !== null) slot.tell(this.#tickets.order)
-    } catch {}
-  }
-
-  #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
+  #ready(slot: Slot, target: ChannelTarget, ports: readonly number[] = this.#ports.portsOf([slot])): void {
     if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)
-    this.#tellTickets(slot) // before the first connection
+    this.#tickets?.tell(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#startUp.ready()
-    this.#settleStart?.resolve()
-    this.#settleStart = null
     this.#generations.step()
     if (first) this.emit('ready', told(slot))
   }
@@ -311,19 +286,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
     this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
-    const restarts = !stopping && this.#generations.isKept(slot) && failure === null
-    const lost = restarts && this.#staff.died(slot)
-    const again = restarts && !lost
-    const restartIn = again ? wait : null
-    this.emit('ended', { ...told(slot), end, expected, restartIn })
+    const again = !stopping && this.#generations.isKept(slot) && failure === null && !this.#staff.died(slot)
+    this.emit('ended', { ...told(slot), end, expected, restartIn: again ? wait : null })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
   }
 
   #fail(error: Error): void {
     this.#failed = true
-    const settle = this.#settleStart
-    this.#settleStart = null
-    void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
+    const told = this.#startUp.failing()
+    void this.stop(0).then(() => (told === null ? this.emit('failed', { error }) : told(error)))
   }
 }

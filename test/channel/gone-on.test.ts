@@ -66,7 +66,7 @@ test('whoever goes on counts on: messages, descriptors and closed transports, bo
   )
   before.link.hold(true)
   const state = JSON.parse(JSON.stringify(before.link.state)) as LinkState
-  assert.deepEqual({ ...state, peer: null }, { peer: null, sent: 3, received: 1, claimed: 1, finished: 1 })
+  assert.deepEqual({ ...state, peer: null }, { peer: null, sent: 3, received: 1, claimed: 1, finished: 1, accepted: 0 })
   other.link.send('meanwhile')
   sendOne(other.link)
   const after = peer(dup(before.link.descriptor), state)

@@ -52,7 +52,10 @@ test('what was counted is counted on: connections, restarts, generations', async
   const before = await app.status()
   await app.replace()
   const after = await app.status()
-  assert.deepEqual(after, before)
+  // How it is at the moment is the worker's own to say, again and again.
+  const now = { cpu: null, lag: null, memory: null }
+  const counted = (status: typeof before) => ({ ...status, workers: status.workers.map((one) => ({ ...one, ...now })) })
+  assert.deepEqual(counted(after), counted(before))
   assert.equal(after.workers[0]?.restarts, 1)
   assert.equal(after.workers[0]?.open, 1)
   other.socket.destroy()
@@ -194,7 +197,7 @@ test('a reload that is under way is not interrupted', async (t) => {
   const { pid } = await app.hears<{ pid: number }>('started', 2)
   assert.equal(await app.hears('line'), 'waits')
   process.kill(app.master(), 'SIGUSR2')
-  assert.equal(await app.hears('not replaced'), 'a reload is under way')
+  assert.equal(await app.hears('not replaced'), 'a reload or a change of the number of workers is under way')
   process.kill(pid, 'SIGUSR1')
   assert.deepEqual(await app.hears('reload'), { generation: 2 })
 })

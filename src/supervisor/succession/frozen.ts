@@ -59,7 +59,7 @@ export class Frozen {
   }
 
   #hold(): void {
-    this.#parts.gate.close()
+    this.#parts.slotOwner.gate.close()
     for (const slot of this.#parts.generations.slots) {
       const held = slot.tenant?.hold()
       if (held !== undefined) this.#workers.set(slot, held)
@@ -75,12 +75,12 @@ export class Frozen {
 
   /** Goes on as if nothing had been. */
   thaw(): void {
-    const { gate, generations, dispatcher } = this.#parts
+    const { generations, dispatcher, slotOwner } = this.#parts
     for (const { tenant } of this.#workers.size > 0 ? generations.slots : []) tenant?.goOn()
     this.#workers.clear()
     for (const lane of dispatcher.lanes) lane.freeze(false)
     dispatcher.resumeAll()
-    gate.open()
+    slotOwner.gate.open()
   }
 
   /** Another goes on: every copy here is closed in silence, and nothing is done to anybody. The gate stays closed. */

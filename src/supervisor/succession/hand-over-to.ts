@@ -37,7 +37,14 @@ export interface HandOverToOptions {
 export async function handOverTo(
   parts: Parts,
   channel: Channel,
-  { restTimeout = SUCCESSION_REST, readyTimeout = SUCCESSION_READY, abandon, frozen: told, thawed, along }: HandOverToOptions,
+  {
+    restTimeout = SUCCESSION_REST,
+    readyTimeout = SUCCESSION_READY,
+    abandon,
+    frozen: told,
+    thawed,
+    along,
+  }: HandOverToOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const frozen = new Frozen(parts)

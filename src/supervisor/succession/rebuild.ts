@@ -41,7 +41,7 @@ export class Rebuilt {
     this.#parts = parts
     this.#description = description
     this.#things = things
-    parts.gate.close()
+    parts.slotOwner.gate.close()
     try {
       this.#numbers()
       this.#generations()
@@ -136,7 +136,7 @@ export class Rebuilt {
 
   /** From now on it is ours: workers are heard, clients accepted, and connections that wait given. */
   goOn(): void {
-    const { gate, dispatcher } = this.#parts
+    const { dispatcher, slotOwner } = this.#parts
     for (const record of this.#description.waiting) this.#admit(record)
     for (const [slot, things] of this.#outputs) {
       const [stdout, stderr] = [this.#output(things.stdout), this.#output(things.stderr)]
@@ -145,15 +145,19 @@ export class Rebuilt {
     for (const lane of dispatcher.lanes) lane.freeze(false)
     dispatcher.resumeAll()
     this.#finish()
-    gate.open()
+    slotOwner.gate.open()
   }
 
   /** Ends what leaves in the time that it has left. */
   #finish(): void {
     const { stage, current } = this.#parts.generations
-    const patience = new Map(this.#description.generations.flatMap(({ slots }) => slots).map((entry, index) => {
-      return [this.#slots[index], entry.slot.patience ?? 0] as const
-    }))
+    const patience = new Map(
+      this.#description.generations
+        .flatMap(({ slots }) => slots)
+        .map((entry, index) => {
+          return [this.#slots[index], entry.slot.patience ?? 0] as const
+        }),
+    )
     const time = (slot: Slot): number => patience.get(slot) ?? 0
     for (const generation of [...stage.all]) {
       if (generation === current) {

@@ -2,8 +2,6 @@ import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
 import type { Descriptor } from '../../sendmsg/descriptor.js'
 import type { SettledOptions } from '../options.js'
-import type { StallWatch } from '../stalls.js'
-import type { StartUp } from '../start-up.js'
 import { type HandOverToOptions, handOverTo } from './hand-over-to.js'
 import type { Parts } from './parts.js'
 import { takeOver } from './take-over.js'
@@ -11,14 +9,12 @@ import { takeOver } from './take-over.js'
 /** What a supervisor says of itself, and is told. */
 export interface SuccessionOwner {
   readonly options: SettledOptions
-  readonly startUp: StartUp
-  readonly stalls: StallWatch
+  /** What runs on timers: it starts when this process takes over, and stops when another has. */
+  readonly parts: readonly { start(): void; stop(): void; resumed?(): void }[]
   /** It was started, and not stopped. */
-  isRunning(): boolean
+  runs(): boolean
   /** It is another's now. */
   succeeded(pid: number): void
-  /** It has taken over: workers are looked after from now on. */
-  resumed(): void
 }
 
 /** Whether a supervisor is its own still, is being handed over, or is another's. */
@@ -41,7 +37,7 @@ export class Succession {
 
   /** Does something now, or when it is known that no other process takes its place. */
   pass(work: () => void): void {
-    this.#parts.gate.pass(work)
+    this.#parts.slotOwner.gate.pass(work)
   }
 
   /** Stops it, unless it is another's: what is under way is ended first. */
@@ -67,32 +63,34 @@ export class Succession {
     } finally {
       this.#underWay = null
     }
-    this.#owner.stalls.stop()
+    for (const part of this.#owner.parts) part.stop()
     this.#owner.succeeded(channel.peer?.pid ?? 0)
   }
 
   #checkMovable(): void {
     this.check()
-    const { options, startUp } = this.#owner
-    if (!this.#owner.isRunning()) {
+    const { options } = this.#owner
+    if (!this.#owner.runs()) {
       throw new HandoverError('ERR_HANDOVER_STOPPED', 'a supervisor that does not run cannot be replaced')
     }
     if (options.threads) throw notNow('its workers are threads, which end with this process')
-    if (!startUp.isOver) throw notNow('no worker of it listens yet')
+    if (!this.#parts.startUp.isOver) throw notNow('no worker of it listens yet')
     const { underWay } = this.#parts.generations
     if (underWay !== null) throw notNow(underWay)
   }
 
   /** @see Supervisor.takeOver */
   async takeOver(channel: Channel): Promise<Map<string, Descriptor>> {
-    const { options, startUp, stalls } = this.#owner
+    const { options } = this.#owner
     orClose(channel, () => {
       if (options.threads) throw new TypeError('threads: workers that are taken over are processes')
     })
-    startUp.ready()
+    this.#parts.startUp.ready()
     const along = await takeOver(this.#parts, channel, () => this.#parts.ports.keepListening(options.listen))
-    stalls.start()
-    this.#owner.resumed()
+    for (const part of this.#owner.parts) {
+      part.start()
+      part.resumed?.()
+    }
     this.#parts.tickets?.start()
     return along
   }
