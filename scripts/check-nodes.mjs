@@ -26,5 +26,5 @@ for (const version of VERSIONS) {
     ])
   }
   run(node, ['--version'])
-  run(node, ['--test', '--test-timeout=120000', '--test-reporter=dot', ...tests])
+  run(node, ['--test', '--test-concurrency=3', '--test-timeout=120000', '--test-reporter=dot', ...tests])
 }

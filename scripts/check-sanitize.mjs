@@ -53,9 +53,9 @@ const env = {
   // path of both: it aborts, and the abort is what leaves a report, with the line at fault in its stack.
   UBSAN_OPTIONS: `halt_on_error=1:abort_on_error=1:print_stacktrace=1:log_path=${join(reports, 'report')}`,
 }
-const args = ['--test', '--test-timeout=120000', ...chosen]
+const args = ['--test', '--test-concurrency=3', '--test-timeout=120000', ...chosen]
 console.log(
-  `> cd ${folder} && LD_PRELOAD=${libasan} node ${chosen === tests ? `${args[0]} ${args[1]} …` : args.join(' ')}`,
+  `> cd ${folder} && LD_PRELOAD=${libasan} node ${chosen === tests ? `${args.slice(0, 3).join(' ')} …` : args.join(' ')}`,
 )
 const { status } = spawnSync(process.execPath, args, { cwd: folder, env, stdio: 'inherit' })
 const found = readdirSync(reports)

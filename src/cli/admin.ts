@@ -7,7 +7,14 @@ import type { Printer } from './printer.js'
 export interface AdminSettings {
   /** Of the service, as it is shown. */
   name?: string | undefined
-  admin?: { host?: string | undefined; port?: number | undefined; token?: string | undefined } | undefined
+  admin?:
+    | {
+        host?: string | undefined
+        port?: number | undefined
+        token?: string | undefined
+        protectMetrics?: boolean | undefined
+      }
+    | undefined
   agentCheck?: { host?: string | undefined; port: number } | undefined
 }
 
@@ -50,6 +57,7 @@ export async function adminOf(
           ...given({ host: admin.host, name }),
           port: admin.port ?? 0,
           token,
+          protectMetrics: admin.protectMetrics ?? false,
           version: handoverVersion,
         }),
     )

@@ -1,18 +1,23 @@
-import { shown } from '../arguments.js'
 import { MESSAGES_LEAVE_FREE } from '../limits.js'
 import type { FromWorker, ProgramMessage } from '../wire/control.js'
 import { checkMessage } from '../wire/program-message.js'
 import type { SupervisorEvents } from './events.js'
+import { noPlace } from './places.js'
 import type { Slot } from './slot.js'
+
+/** The places of workers, and who is there. */
+interface Places {
+  readonly serving: readonly Slot[]
+  hasPlace(number: number): boolean
+}
 
 /** Messages of programs between the master and its workers. */
 export class AppMessages {
-  readonly #serving: () => readonly Slot[]
+  readonly #places: Places
   readonly #tell: (event: SupervisorEvents['message'][0]) => void
 
-  /** @param serving  the places that serve now */
-  constructor(serving: () => readonly Slot[], tell: (event: SupervisorEvents['message'][0]) => void) {
-    this.#serving = serving
+  constructor(places: Places, tell: (event: SupervisorEvents['message'][0]) => void) {
+    this.#places = places
     this.#tell = tell
   }
 
@@ -29,9 +34,10 @@ export class AppMessages {
    * @throws {RangeError} there is no such place
    */
   send(worker: number, message: unknown): boolean {
-    const slot = this.#serving().find(({ number }) => number === worker)
-    if (slot === undefined) throw new RangeError(`worker: the number of a place, not ${shown(worker)}`)
-    return slot.tell({ type: 'message', message: checkMessage(message) }, MESSAGES_LEAVE_FREE)
+    const slot = this.#places.serving.find(({ number }) => number === worker)
+    if (slot === undefined && !this.#places.hasPlace(worker)) throw noPlace(worker)
+    const word: ProgramMessage = { type: 'message', message: checkMessage(message) }
+    return slot?.tell(word, MESSAGES_LEAVE_FREE) ?? false
   }
 
   /** @returns how many it was sent to */
@@ -42,7 +48,7 @@ export class AppMessages {
   #spread(message: unknown, from: Slot | null): number {
     const word: ProgramMessage = { type: 'message', message, ...(from === null ? {} : { from: from.number }) }
     let count = 0
-    for (const slot of this.#serving()) {
+    for (const slot of this.#places.serving) {
       if (slot === from) continue
       // One that does not read is left out; it must not keep a message from the others.
       try {

@@ -8,13 +8,13 @@ export interface ReadyState {
 
 /** Holds back workers whose programs say themselves when they are ready, until they have said so. */
 export class ExplicitReady {
-  /** They listen, or wait for hand-overs. */
+  /** They listen, or wait for hand-overs, and are to say that they are ready. */
   readonly #listening = new WeakSet<ChannelTarget>()
   readonly #said = new WeakSet<ChannelTarget>()
 
   /** A worker listens. @param asked  its program is to say that it is ready @returns whether it is */
   listens(target: ChannelTarget, asked: boolean): boolean {
-    this.#listening.add(target)
+    if (asked) this.#listening.add(target)
     return !asked || this.#said.has(target)
   }
 

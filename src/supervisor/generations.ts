@@ -63,6 +63,11 @@ export class Generations {
     return this.slots.filter((slot) => this.serves(slot))
   }
 
+  /** Whether there is such a place, be anybody there or not. */
+  hasPlace(number: number): boolean {
+    return this.#current.places.some((place) => place.number === number)
+  }
+
   /** Whether a reload or a change of their number is under way, or waits. */
   get changing(): boolean {
     return this.#turns.length > 0
@@ -243,7 +248,7 @@ export class Generations {
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
       this.#base = generation === next ? null : base
-      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaced all workers'))
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaces all workers'))
     }
     stage.all.add(next)
     const change = { previous, next, reload, makeCurrent }

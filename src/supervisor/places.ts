@@ -110,3 +110,8 @@ export function resized(places: readonly Place[], group: string | null, workers:
   if (all.length > WORKERS_MAX) throw new RangeError(`${name}: at most ${WORKERS_MAX} workers in all`)
   return all.sort((one, other) => one.number - other.number)
 }
+
+/** What is said of a place that there is not. */
+export function noPlace(worker: unknown): RangeError {
+  return new RangeError(`worker: the number of a place, not ${shown(worker)}`)
+}

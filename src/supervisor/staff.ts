@@ -1,4 +1,3 @@
-import { shown } from '../arguments.js'
 import type { FromWorker } from '../wire/control.js'
 import { AppMessages } from './app-messages.js'
 import { WorkerCare } from './care.js'
@@ -7,7 +6,9 @@ import { CrashLoops } from './crash-loops.js'
 import type { SupervisorEvents } from './events.js'
 import type { Gate } from './gate.js'
 import type { Generations } from './generations.js'
+import { noPlace } from './places.js'
 import type { Slot } from './slot.js'
+import { stopped } from './stage.js'
 
 type StaffEvent = 'hung' | 'recovered' | 'overLimit' | 'notReplaced' | 'crashLoop' | 'message'
 
@@ -46,7 +47,7 @@ export class Staff {
       tell: (event) => owner.tell('crashLoop', event),
       failed: (error) => owner.failed(error),
     })
-    this.#messages = new AppMessages(serving, (event) => owner.tell('message', event))
+    this.#messages = new AppMessages(owner.generations, (event) => owner.tell('message', event))
   }
 
   start(): void {
@@ -88,7 +89,7 @@ export class Staff {
   async replace(worker: number): Promise<void> {
     const { generations, drainTimeout } = this.#owner
     const slot = generations.serving.find(({ number }) => number === worker)
-    if (slot === undefined) throw new RangeError(`worker: the number of a place, not ${shown(worker)}`)
+    if (slot === undefined) throw generations.hasPlace(worker) ? stopped() : noPlace(worker)
     await generations.replace(slot, drainTimeout).done
   }
 

@@ -54,8 +54,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     () => this.status().workers,
     (name, event) => this.emit(name, event),
   )
-  /** Null: servers see to their tickets themselves. */
-  readonly #tickets: TicketSecrets | null
+  readonly #tickets: TicketSecrets | null // null: servers see to theirs themselves
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
 

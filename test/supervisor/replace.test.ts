@@ -120,7 +120,7 @@ test('stop ends a successor as well', async (t) => {
   const app = await supervise(t, { script })
   writeFileSync(script, 'setInterval(() => {}, 1000)')
   const started = once(app.supervisor, 'started')
-  const replaced = assert.rejects(app.supervisor.replace(1), { code: 'ERR_HANDOVER_WORKERS_FAILED' })
+  const replaced = assert.rejects(app.supervisor.replace(1), { code: 'ERR_HANDOVER_STOPPED' })
   const [{ pid }] = await started
   await app.supervisor.stop()
   await replaced
