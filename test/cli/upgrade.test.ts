@@ -31,24 +31,32 @@ async function freePort(): Promise<number> {
   return port
 }
 
+/** Every process that was the service of a test. */
+const masters = new WeakMap<TestContext, Set<number>>()
+
 /** Runs a command to its end. @returns its answer; it is one JSON object a line */
 async function ask(t: TestContext, ...args: string[]): Promise<Record<string, unknown>> {
   const run = handover(t, [...args, '--json'])
   assert.equal(await run.ended, 0, run.said())
-  return JSON.parse(run.stdout().trim().split('\n').at(-1) as string) as Record<string, unknown>
+  const answer = JSON.parse(run.stdout().trim().split('\n').at(-1) as string) as Record<string, unknown>
+  if (typeof answer.pid === 'number') masters.get(t)?.add(answer.pid)
+  return answer
 }
 
 const status = async (t: TestContext): Promise<Status> => (await ask(t, 'status')) as unknown as Status
 
 /** A service that is there; whoever is its process is ended with the test. */
 async function service(t: TestContext, ...more: string[]): Promise<{ run: Command; port: number }> {
+  const pids = new Set<number>()
+  masters.set(t, pids)
+  // Before the command's own end, which waits for all that hold its output open.
+  t.after(() => {
+    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
   const port = await freePort()
   const env = { ...process.env, AT: String(port) }
   const run = handover(t, ['run', '-w', '2', ...more, program(t, APP)], { env, control: controlFolder(t) })
-  t.after(async () => {
-    const last = handover(t, ['stop', '--now'])
-    await last.ended
-  })
+  pids.add(run.child.pid as number)
   await until('two workers are ready', () => (run.said().match(/worker \d ready/g) ?? []).length === 2)
   return { run, port }
 }
