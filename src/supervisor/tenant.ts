@@ -26,10 +26,7 @@ export class Tenant {
     this.#outputs = new WorkerOutputs(line)
     this.#outputs.read('stdout', worker.stdout)
     this.#outputs.read('stderr', worker.stderr)
-    worker.ended.then(() => {
-      this.#outputs.endSoon()
-      this.#killers.forEach(clearTimeout)
-    })
+    worker.ended.then(() => this.#outputs.endSoon())
   }
 
   get ended(): Promise<WorkerEnd> {
@@ -52,6 +49,7 @@ export class Tenant {
       setTimeout(() => kill('SIGTERM'), milliseconds + KILL_AFTER / 5),
       setTimeout(() => kill('SIGKILL'), last + KILL_AFTER),
     )
+    this.#worker.ended.then(() => this.#killers.forEach(clearTimeout)) // it may have ended by now
   }
 
   /** Settles when all that it wrote has been told. */
