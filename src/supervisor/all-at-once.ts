@@ -21,12 +21,11 @@ export interface Change {
 export async function replaceAll(stage: Stage, change: Change): Promise<{ gone: Promise<void> }> {
   const { next, previous, reload } = change
   for (const place of next.places) stage.roles.prepare(next.add(place))
-  const before = stage.kept(previous)
   const { readiness, milliseconds } = reload
   const switched: Switched = { window: null, gone: Promise.resolve() }
   const preparation = new Preparation(
     stage,
-    { generation: next, slots: next.slots, previous: before, readiness, milliseconds },
+    { generation: next, slots: next.slots, previous: () => stage.kept(previous), readiness, milliseconds },
     () => switchOver(stage, change, preparation.missing, switched),
   )
   stage.watch = preparation
@@ -57,8 +56,9 @@ interface Switched {
 function switchOver(stage: Stage, change: Change, missing: readonly number[], switched: Switched): void {
   const { previous, next, reload } = change
   // Clients that wait for a port which is not served any more came in time for the old workers.
-  for (const id of missing) stage.ports.acceptWaiting(id)
-  for (const slot of stage.kept(previous)) stage.roles.standBy(slot)
+  const before = stage.kept(previous)
+  stage.acceptWaiting(missing, before)
+  for (const slot of before) stage.roles.standBy(slot)
   change.makeCurrent(next)
   next.enter('serving')
   for (const slot of next.slots) stage.roles.serve(slot)
@@ -71,7 +71,7 @@ function switchOver(stage: Stage, change: Change, missing: readonly number[], sw
   previous.enter('standby', milliseconds)
   switched.window = new HealthWindow(
     stage,
-    { generation: next, slots: next.slots, readiness, milliseconds },
+    { generation: next, slots: () => stage.kept(next), readiness, milliseconds },
     { over, back: () => goBack(stage, change) },
   )
   stage.watch = switched.window

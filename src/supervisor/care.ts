@@ -17,6 +17,8 @@ export interface CareOwner {
   slots(): readonly Slot[]
   /** Whether new connections are this place's. */
   serves(slot: Slot): boolean
+  /** Its worker is hung, and given nothing; or goes on. */
+  suspend(slot: Slot, suspended: boolean): void
   replace(slot: Slot): Replacement
   /** Closed while nobody is heard, started or ended. */
   readonly gate: Gate
@@ -93,7 +95,7 @@ export class WorkerCare {
       const silent = this.#clock - pulse.heardAt
       if (silent <= this.#options.hungAfter || (slot.state !== 'ready' && slot.state !== 'draining')) continue
       pulse.hung = true
-      slot.target?.suspend(true)
+      this.#owner.suspend(slot, true)
       const { number: worker, pid, generation } = slot
       guarded(() => this.#owner.tell('hung', { worker, pid, generation, silent: Math.round(silent) }))
       this.#end(slot, pulse)
@@ -115,7 +117,7 @@ export class WorkerCare {
 
   #recovered(slot: Slot, pulse: Pulse): void {
     pulse.hung = false
-    slot.target?.suspend(false)
+    this.#owner.suspend(slot, false)
     this.#owner.tell('recovered', { worker: slot.number, unclaimed: slot.target?.status().unclaimed ?? 0 })
   }
 

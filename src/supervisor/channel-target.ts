@@ -23,6 +23,7 @@ export interface TargetState {
   readonly accepted: number
   /** The ports it accepts from. */
   readonly ports: readonly number[]
+  readonly served: readonly number[]
   readonly returned: number
   readonly finished: number
 }
@@ -47,6 +48,8 @@ export class ChannelTarget implements PortTaker {
   #accepted = 0
   /** The ports it accepts from. */
   readonly #ports = new Set<number>()
+  /** The ports that its program listens on, by itself or not. */
+  readonly served = new Set<number>()
   #returned = 0
   #finished = 0
   /** Connections of other workers that are offered to it, and not claimed yet. */
@@ -97,19 +100,21 @@ export class ChannelTarget implements PortTaker {
       taken: this.#taken,
       accepted: this.#accepted,
       ports: [...this.#ports],
+      served: [...this.served],
       returned: this.#returned,
       finished: this.#finished,
     }
   }
 
   /** Counts on from where another stopped. */
-  resume({ ready, draining, suspended, taken, accepted, ports, returned, finished }: TargetState): void {
+  resume({ ready, draining, suspended, taken, accepted, ports, served, returned, finished }: TargetState): void {
     this.#ready = ready
     this.#draining = draining
     this.#suspended = suspended
     this.#taken = taken
     this.#accepted = accepted
     for (const id of ports) this.#ports.add(id)
+    for (const id of served) this.served.add(id)
     this.#returned = returned
     this.#finished = finished
   }

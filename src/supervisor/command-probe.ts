@@ -8,7 +8,7 @@ export interface CommandSetting {
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string
   /** The workers it is asked about. */
-  readonly slots: readonly Slot[]
+  slots(): readonly Slot[]
 }
 
 /** Characters of its last line that are told. */
@@ -23,7 +23,9 @@ export function askCommand(command: readonly string[], setting: CommandSetting, 
   const [program, ...args] = command as [string, ...string[]]
   const own = {
     HANDOVER_GENERATION: String(generation),
-    HANDOVER_PIDS: slots.map(({ pid }) => pid).join(' '),
+    HANDOVER_PIDS: slots()
+      .map(({ pid }) => pid)
+      .join(' '),
   }
   return new Promise((resolve, reject) => {
     const failed = (how: string): void => reject(new Error(`the command ${program} ${how}`))

@@ -148,6 +148,11 @@ export class DistributedPort implements Acceptor {
     this.#watch()
   }
 
+  /** The same for one that did not take it; one that was detached meanwhile is handed none. */
+  notTaken(target: PortTaker): void {
+    if (this.#members.some(({ takers }) => takers.has(target))) this.feed(target)
+  }
+
   /** A target has no part in it any more. */
   detach(target: PortTaker, last = false): void {
     this.#fed.delete(target)

@@ -68,9 +68,9 @@ export class Generations {
     return this.#current.places.some((place) => place.number === number)
   }
 
-  /** Whether a reload or a change of their number is under way, or waits. */
+  /** Whether a reload or a change of their number is under way, or waits, or a worker is being replaced. */
   get changing(): boolean {
-    return this.#turns.length > 0
+    return this.#turns.length > 0 || this.#replacements.count > 0
   }
 
   /** What a successor goes on with. */
@@ -89,8 +89,8 @@ export class Generations {
 
   /** What is under way, so that no other supervisor can go on here; null: nothing. */
   get underWay(): string | null {
-    if (this.changing) return 'a reload or a change of the number of workers is under way'
-    return this.#replacements.any ? 'a worker is being replaced' : null
+    if (this.#turns.length > 0) return 'a reload or a change of the number of workers is under way'
+    return this.#replacements.count > 0 ? 'a worker is being replaced' : null
   }
 
   /** Goes on with the generations of another supervisor; the next one is made of our own places. */
@@ -134,6 +134,11 @@ export class Generations {
     return this.#stage.roles.isKept(slot)
   }
 
+  /** A worker is hung, and given nothing; or goes on. */
+  suspend(slot: Slot, suspended: boolean): void {
+    this.#stage.roles.suspend(slot, suspended)
+  }
+
   /** A worker listens. @returns whether it may serve: its program may have to say so first */
   listens(slot: Slot): boolean {
     const generation = [...this.#stage.all].find(({ number }) => number === slot.generation)
@@ -175,7 +180,7 @@ export class Generations {
   async stop(milliseconds: number): Promise<void> {
     this.#stage.stopped = true
     this.#stage.watch?.cancel(stopped())
-    this.#replacements.abandon(stopped())
+    this.#replacements.abandon(stopped(), true)
     const { all } = this.#stage
     await Promise.all([...all].map((generation) => generation.stop(milliseconds).then(() => all.delete(generation))))
   }
@@ -248,7 +253,8 @@ export class Generations {
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
       this.#base = generation === next ? null : base
-      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'a reload replaces all workers'))
+      const why = 'a reload replaces all workers'
+      this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', why), false)
     }
     stage.all.add(next)
     const change = { previous, next, reload, makeCurrent }

@@ -11,7 +11,8 @@ import type { WorkerEnd } from './worker.js'
 /** Whose health is watched, and for how long. */
 export interface Newcomers {
   readonly generation: Generation
-  readonly slots: readonly Slot[]
+  /** Those that serve: one that is replaced meanwhile has left, and its successor counts. */
+  slots(): readonly Slot[]
   readonly readiness: SettledReadiness
   readonly milliseconds: number
 }
@@ -50,13 +51,13 @@ export class HealthWindow implements Watch {
       setInterval(() => this.#lookForHanging(), HANG_INTERVAL),
     ]
     this.#questions = questionsFor(stage, readiness, generation, slots)
-    if (this.#questions.any) void this.#questions.untilBad((why) => this.#failed(why, slots))
+    if (this.#questions.any) void this.#questions.untilBad((why) => this.#failed(why, slots()))
   }
 
   step(): void {}
 
   ended(slot: Slot, end: WorkerEnd, _refusal: SyscallError | undefined): void {
-    if (this.#newcomers.slots.includes(slot)) this.#failed(endOf(slot, end), [slot], end.error)
+    if (this.#newcomers.slots().includes(slot)) this.#failed(endOf(slot, end), [slot], end.error)
   }
 
   fail(reason: Error): void {
@@ -70,7 +71,7 @@ export class HealthWindow implements Watch {
   }
 
   #lookForHanging(): void {
-    const hanging = this.#newcomers.slots.find((slot) => hangs(slot.status()))
+    const hanging = this.#newcomers.slots().find((slot) => hangs(slot.status()))
     if (hanging !== undefined) this.#failed(`worker ${hanging.number} hangs`, [hanging])
   }
 
@@ -99,6 +100,6 @@ export class HealthWindow implements Watch {
 }
 
 /** It owes claims and makes none, or its heart, where that is listened to, does not beat. */
-function hangs(status: (WorkerStatus & { hung?: boolean }) | null): boolean {
-  return status !== null && (status.stalled || status.hung === true)
+function hangs(status: WorkerStatus | null): boolean {
+  return status !== null && (status.stalled || status.hung)
 }

@@ -3,7 +3,7 @@ import type net from 'node:net'
 import tls from 'node:tls'
 import type { HttpQuestion } from './generation-options.js'
 import type { PortRegistry } from './port-registry.js'
-import { connectTo } from './probe-connection.js'
+import { connectTo, NoRoom } from './probe-connection.js'
 import type { Slot } from './slot.js'
 
 /**
@@ -27,7 +27,8 @@ export async function askWorker(
     throw new Error(`it answers ${question.path} with status ${status}`)
   } catch (error) {
     const why = signal.aborted ? `it does not answer ${question.path}` : (error as Error).message
-    throw new Error(`worker ${slot.number}: ${why}`, { cause: error })
+    const text = `worker ${slot.number}: ${why}`
+    throw error instanceof NoRoom ? new NoRoom(text) : new Error(text, { cause: error })
   }
 }
 

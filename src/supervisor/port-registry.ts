@@ -190,7 +190,7 @@ export class PortRegistry {
   /** A target could not take a port: it is handed the connections. */
   feed(id: number, target: PortTaker & { withoutPort(id: number): void }): void {
     target.withoutPort(id)
-    this.#byId(id)?.port.feed(target)
+    this.#byId(id)?.port.notTaken(target)
   }
 
   /** The ports that any of these places listens on. */

@@ -12,20 +12,20 @@ import { howEnded, type WorkerEnd } from './worker.js'
 export interface Candidates {
   readonly generation: Generation
   readonly slots: readonly Slot[]
-  /** Those they are to take the place of. */
-  readonly previous: readonly Slot[]
+  /** Those they are to take the place of; meanwhile these may be replaced themselves. */
+  previous(): readonly Slot[]
   /** What is asked of them besides that they listen; null: nothing. */
   readonly readiness: SettledReadiness | null
   /** Until they must be ready. */
   readonly milliseconds: number
 }
 
-/** The questions about some workers of a generation. */
+/** The questions about those workers of a generation that there are when they are asked. */
 export function questionsFor(
   { ports }: Stage,
   readiness: SettledReadiness,
   generation: Generation,
-  slots: readonly Slot[],
+  slots: () => readonly Slot[],
 ): Questions {
   const first = generation.places[0]
   const { env, cwd } = first === undefined ? { env: process.env, cwd: process.cwd() } : programOf(first)
@@ -62,7 +62,7 @@ export class Preparation implements Watch {
     this.#candidates = candidates
     this.#take = take
     const { readiness, generation, slots, milliseconds } = candidates
-    const questions = readiness === null ? null : questionsFor(stage, readiness, generation, slots)
+    const questions = readiness === null ? null : questionsFor(stage, readiness, generation, () => slots)
     this.#questions = questions?.any ? questions : null
     this.settled = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -76,7 +76,7 @@ export class Preparation implements Watch {
   get missing(): number[] {
     const { slots, previous } = this.#candidates
     const ours = this.#stage.ports.portsOf(slots)
-    return this.#stage.ports.portsOf(previous).filter((id) => !ours.includes(id))
+    return this.#stage.ports.portsOf(previous()).filter((id) => !ours.includes(id))
   }
 
   step(): void {
@@ -120,7 +120,8 @@ export class Preparation implements Watch {
 
   /** Workers that do not listen; where the one before took hand-overs alone, that do not take any. */
   #silent(): Slot[] {
-    const { slots, previous } = this.#candidates
+    const { slots } = this.#candidates
+    const previous = this.#candidates.previous()
     const before = (slot: Slot): Slot | undefined => previous.find(({ number }) => number === slot.number)
     return slots.filter((slot) => slot.state !== 'ready' || (!this.#listens(slot) && this.#listens(before(slot))))
   }
@@ -134,7 +135,7 @@ export class Preparation implements Watch {
     const { missing } = this
     const { ports } = this.#stage
     const { slots, previous } = this.#candidates
-    this.#graceIsOver = missing.length < ports.portsOf(previous).length
+    this.#graceIsOver = missing.length < ports.portsOf(previous()).length
     if (this.#graceIsOver) return this.step()
     const places = missing.map((id) => ports.addressOf(id)).map((at) => (typeof at === 'string' ? at : at?.port))
     const what = `it listens elsewhere, and on none of the ports that are served (${places.join(', ')})`

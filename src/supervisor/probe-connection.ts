@@ -8,6 +8,9 @@ import { close, closeMany } from '../syscalls/descriptor.js'
 import { type ArrivalNote, arrivalNote } from '../transport/arrival-note.js'
 import type { ChannelTarget } from './channel-target.js'
 
+/** A worker has as many connections as it may have, or rests: it cannot be asked, and nothing follows from that. */
+export class NoRoom extends Error {}
+
 /** By this note such a connection is known when its worker gives it back. */
 const PROBE: ArrivalNote = arrivalNote({}, null)
 
@@ -22,7 +25,7 @@ export async function connectTo(target: ChannelTarget, port: number, kind: 'tcp'
   if (target.room <= 0) {
     near.close()
     far.close()
-    throw new Error('it takes no connection now')
+    throw new NoRoom('it takes no connection now')
   }
   const socket = new net.Socket({ fd: near.release() })
   const descriptor = far.release()

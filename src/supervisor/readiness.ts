@@ -3,6 +3,7 @@ import { askCommand, type CommandSetting } from './command-probe.js'
 import type { SettledReadiness } from './generation-options.js'
 import { askWorker } from './http-probe.js'
 import type { PortRegistry } from './port-registry.js'
+import { NoRoom } from './probe-connection.js'
 
 /** The questions whether new workers are ready, or healthy. */
 export class Questions {
@@ -32,7 +33,7 @@ export class Questions {
   /** Asks until every answer is good and calls `good` then; never after `stop`. */
   async untilGood(good: () => void): Promise<void> {
     while (!this.#over.signal.aborted) {
-      const bad = await this.#ask()
+      const bad = await this.#ask(false)
       if (this.#over.signal.aborted) return
       if (bad === null) return good()
       this.#why = bad
@@ -44,7 +45,7 @@ export class Questions {
   async untilBad(bad: (why: string) => void): Promise<void> {
     while (!this.#over.signal.aborted) {
       await this.#pause()
-      const why = await this.#ask()
+      const why = await this.#ask(true)
       if (why !== null && !this.#over.signal.aborted) return bad(why)
     }
   }
@@ -58,8 +59,8 @@ export class Questions {
     await delay(this.#readiness.interval, undefined, { signal: this.#over.signal }).catch(() => {})
   }
 
-  /** @returns null: all is well; else what is not */
-  async #ask(): Promise<string | null> {
+  /** @param fullIsWell  a worker that has no room for the question counts as well. @returns null: all is well; else what is not */
+  async #ask(fullIsWell: boolean): Promise<string | null> {
     const { http, command, timeout } = this.#readiness
     const late = new AbortController()
     const timer = setTimeout(() => late.abort(), timeout)
@@ -68,10 +69,13 @@ export class Questions {
     if (this.#over.signal.aborted) stop()
     try {
       const asked =
-        http === null ? [] : this.#setting.slots.map((slot) => askWorker(slot, http, this.#ports, late.signal))
+        http === null ? [] : this.#setting.slots().map((slot) => askWorker(slot, http, this.#ports, late.signal))
       if (command !== null) asked.push(askCommand(command, this.#setting, late.signal))
       const answers = await Promise.allSettled(asked)
-      const bad = answers.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : []))
+      const bad = answers.flatMap((one) => {
+        if (one.status === 'fulfilled' || (fullIsWell && one.reason instanceof NoRoom)) return []
+        return [(one.reason as Error).message]
+      })
       return bad.length === 0 ? null : bad.join(', ')
     } finally {
       clearTimeout(timer)

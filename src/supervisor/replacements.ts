@@ -34,9 +34,9 @@ export class Replacements {
     this.#stage = stage
   }
 
-  /** Whether any worker is being replaced, and its successor is not ready yet. */
-  get any(): boolean {
-    return this.#open.size > 0
+  /** How many are under way. */
+  get count(): number {
+    return this.#open.size
   }
 
   /** Replaces a worker; one that is being replaced already is not twice. */
@@ -49,11 +49,19 @@ export class Replacements {
     const place = generation.places.find(({ number }) => number === old.number)
     if (place === undefined) throw new RangeError(`worker: there is no place ${old.number}`)
     const successor = generation.add(place)
-    const { number: worker, generation: number, pid: previous } = old
+    const { number: worker, generation: number } = old
+    let { pid: previous } = old
     let gone: Promise<void> | null = null
     const { readiness } = generation
-    const candidates = { generation, slots: [successor], previous: [old], readiness, milliseconds: SUCCESSOR_READY }
+    const candidates = {
+      generation,
+      slots: [successor],
+      previous: () => [old],
+      readiness,
+      milliseconds: SUCCESSOR_READY,
+    }
     const next = new Preparation(stage, candidates, () => {
+      previous = old.pid // it may have died meanwhile, and another be there
       if (stage.roles.serves(old)) gone = this.#switch(generation, old, successor, next.missing, drainTimeout)
     })
     const tookOver = next.settled
@@ -83,8 +91,8 @@ export class Replacements {
     missing: readonly number[],
     drainTimeout: number,
   ): Promise<void> {
-    const { roles, ports } = this.#stage
-    for (const id of missing) ports.acceptWaiting(id)
+    const { roles } = this.#stage
+    this.#stage.acceptWaiting(missing, [old])
     const gone = this.#stage.endSlot(generation, old, drainTimeout, true)
     roles.serve(successor)
     return gone
@@ -100,8 +108,8 @@ export class Replacements {
     for (const { next } of [...this.#open.values()]) next.ended(slot, end, refusal)
   }
 
-  /** Those that are not ready yet take nobody's place any more. */
-  abandon(reason: Error): void {
-    for (const { next } of [...this.#open.values()]) next.fail(reason)
+  /** Those that are not ready yet take nobody's place any more. @param all  else those whose place is served by others now */
+  abandon(reason: Error, all: boolean): void {
+    for (const [old, { next }] of [...this.#open]) if (all || !this.#stage.roles.serves(old)) next.fail(reason)
   }
 }

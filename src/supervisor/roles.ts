@@ -48,7 +48,19 @@ export class Roles {
   /** New connections are its own from now on, or from when its worker is ready. */
   serve(slot: Slot): void {
     this.#roles.set(slot, 'serving')
-    if (slot.target !== null && slot.state === 'ready') this.#ports.attach(slot.target, this.#ports.portsOf([slot]))
+    this.#attach(slot)
+  }
+
+  /** Its worker is hung, and given nothing; or goes on. */
+  suspend(slot: Slot, suspended: boolean): void {
+    slot.target?.suspend(suspended)
+    if (!suspended && this.serves(slot)) this.#attach(slot)
+    if (suspended && slot.target !== null) this.#ports.detach(slot.target) // its queue is served by others
+  }
+
+  #attach(slot: Slot): void {
+    if (slot.target === null || slot.state !== 'ready' || slot.pulse?.hung) return
+    this.#ports.attach(slot.target, [...slot.target.served])
   }
 
   /** It gets no new connections, and goes on with those it has. */

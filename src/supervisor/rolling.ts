@@ -17,7 +17,8 @@ import type { WorkerEnd } from './worker.js'
 export class Rolling implements Watch {
   readonly #stage: Stage
   readonly #change: Change
-  readonly #replaced: Slot[] = []
+  /** Numbers of places, in order. Their workers may have been replaced since. */
+  readonly #replaced: number[] = []
   /** What is waited for at the moment; null: that an old worker is gone. */
   #phase: Watch | null = null
   #failure: Error | null = null
@@ -58,7 +59,8 @@ export class Rolling implements Watch {
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
     this.#phase?.ended(slot, end, refusal)
     const { next } = this.#change
-    if (this.#goesBack || !this.#replaced.includes(slot)) return
+    const served = slot.generation === next.number && this.#replaced.includes(slot.number)
+    if (this.#goesBack || !served || !this.#stage.roles.isKept(slot)) return
     this.fail(new Failure(`generation ${next.number}: ${endOf(slot, end)} before all places were replaced`, [slot]))
   }
 
@@ -76,30 +78,35 @@ export class Rolling implements Watch {
   async #replace(place: Place): Promise<void> {
     this.#check()
     const { previous, next, reload } = this.#change
-    const old = this.#stage.kept(previous).find(({ number }) => number === place.number) ?? null
     const fresh = next.add(place)
     try {
-      await this.#swap(next, old, fresh, reload.readiness, reload.healthWindow)
+      await this.#swap(next, previous, fresh, reload.readiness, reload.healthWindow)
     } catch (reason) {
       if (this.#stage.stopped) throw reason // what it has is finished as all the rest
       await this.#stage.endSlot(next, fresh, this.#tookOver ? reload.drainTimeout : 0, this.#tookOver)
       throw reason
     }
-    this.#replaced.push(fresh)
+    this.#replaced.push(place.number)
     if (this.#replaced.length === 1) next.enter('serving')
     const { length: done } = this.#replaced
     this.#stage.tell('rolled', { generation: next.number, worker: place.number, done, of: next.places.length })
-    if (old !== null) await this.#stage.endSlot(previous, old, reload.drainTimeout, true)
+    const old = this.#at(previous, place.number)
+    if (old !== undefined) await this.#stage.endSlot(previous, old, reload.drainTimeout, true)
+  }
+
+  /** Who has a place of a generation now: its worker may have been replaced meanwhile. */
+  #at(generation: Generation, place: number): Slot | undefined {
+    return this.#stage.kept(generation).find(({ number }) => number === place)
   }
 
   #check(): void {
     if (this.#failure !== null) throw this.#failure
   }
 
-  /** Starts a worker, and lets it take the place of another once it is ready, and stays healthy. */
+  /** Starts a worker, and lets it take the place of the one of `before` once it is ready, and stays healthy. */
   async #swap(
     generation: Generation,
-    old: Slot | null,
+    before: Generation,
     fresh: Slot,
     readiness: SettledReadiness | null,
     healthWindow: number,
@@ -107,21 +114,24 @@ export class Rolling implements Watch {
     const { roles } = this.#stage
     const { milliseconds } = this.#change.reload
     let window: Promise<void> = Promise.resolve()
-    const candidates = { generation, slots: [fresh], previous: old === null ? [] : [old], readiness, milliseconds }
+    const previous = (): Slot[] => [this.#at(before, fresh.number) ?? []].flat()
+    const candidates = { generation, slots: [fresh], previous, readiness, milliseconds }
     const preparation = new Preparation(this.#stage, candidates, () => {
-      if (old !== null) roles.standBy(old)
+      const old = this.#at(before, fresh.number)
+      this.#stage.acceptWaiting(preparation.missing, old === undefined ? [] : [old])
+      if (old !== undefined) roles.standBy(old)
       roles.serve(fresh)
       this.#phase = null
       if (readiness === null || healthWindow === 0) return
       const health = new HealthWindow(
         this.#stage,
-        { generation, slots: [...this.#replaced, fresh], readiness, milliseconds: healthWindow },
+        { generation, slots: () => this.#stage.kept(generation), readiness, milliseconds: healthWindow },
         {
           over: () => {},
           back: () => {
             this.#tookOver = true
             roles.leave(fresh)
-            if (old !== null) roles.serve(old)
+            if (old !== undefined) roles.serve(old)
           },
         },
       )
@@ -144,11 +154,12 @@ export class Rolling implements Watch {
     const { previous, next, reload } = this.#change
     const undone = this.#tookOver || this.#replaced.length > 0
     this.#goesBack = true
-    for (const fresh of this.#replaced.reverse()) {
+    for (const number of this.#replaced.reverse()) {
       if (this.#stage.stopped) break
-      const place = previous.places.find(({ number }) => number === fresh.number)
-      if (place !== undefined) await this.#putBack(place, fresh)
-      await this.#stage.endSlot(next, fresh, reload.drainTimeout, true)
+      const place = previous.places.find((one) => one.number === number)
+      if (place !== undefined) await this.#putBack(place)
+      const fresh = this.#at(next, number)
+      if (fresh !== undefined) await this.#stage.endSlot(next, fresh, reload.drainTimeout, true)
     }
     this.#stage.watch = null
     if (!this.#stage.stopped) {
@@ -160,11 +171,11 @@ export class Rolling implements Watch {
   }
 
   /** What served well before does not get ready now: it is given the place, and started until it is. */
-  async #putBack(place: Place, fresh: Slot): Promise<void> {
-    const { previous } = this.#change
+  async #putBack(place: Place): Promise<void> {
+    const { previous, next } = this.#change
     const old = previous.add(place)
     try {
-      await this.#swap(previous, fresh, old, null, 0)
+      await this.#swap(previous, next, old, null, 0)
     } catch {
       if (this.#stage.stopped) return
       this.#stage.roles.serve(old)

@@ -38,7 +38,7 @@ async function addPlaces(
   if (places.length === 0) return
   const slots = places.map((place) => generation.add(place))
   const { readiness } = generation
-  const preparation = new Preparation(stage, { generation, slots, previous: [], readiness, milliseconds }, () => {
+  const preparation = new Preparation(stage, { generation, slots, previous: () => [], readiness, milliseconds }, () => {
     for (const slot of slots) stage.roles.serve(slot)
   })
   stage.watch = preparation

@@ -217,8 +217,8 @@ export class Slot {
    * time to finish what it has, one that broke the protocol is not.
    */
   #withoutChannel(worker: Worker, error: Error | null): void {
-    if (error !== null) return worker.kill('SIGKILL')
     if (this.#state === 'ready') this.#state = 'draining'
+    if (error !== null) return worker.kill('SIGKILL')
     this.#tenant?.endIn(0, this.#owner.drainTimeout)
   }
 

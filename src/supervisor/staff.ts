@@ -7,6 +7,7 @@ import type { SupervisorEvents } from './events.js'
 import type { Gate } from './gate.js'
 import type { Generations } from './generations.js'
 import { noPlace } from './places.js'
+import type { Replacement } from './replacements.js'
 import type { Slot } from './slot.js'
 import { stopped } from './stage.js'
 
@@ -36,7 +37,8 @@ export class Staff {
     this.#care = new WorkerCare(options, {
       slots: () => owner.generations.slots,
       serves: (slot) => owner.generations.serves(slot),
-      replace: (slot) => owner.generations.replace(slot, owner.drainTimeout),
+      suspend: (slot, suspended) => owner.generations.suspend(slot, suspended),
+      replace: (slot) => this.#replace(slot),
       gate: owner.gate,
       tell: (name, event) => owner.tell(name, event),
     })
@@ -80,17 +82,24 @@ export class Staff {
     return lost
   }
 
-  /** A reload is done, or has failed. */
-  reloaded(): void {
+  /** A reload, a change of scale or a replacement is done, or has failed. */
+  changed(): void {
     this.#crashLoops.check()
   }
 
   /** @see Supervisor.replace */
   async replace(worker: number): Promise<void> {
-    const { generations, drainTimeout } = this.#owner
+    const { generations } = this.#owner
     const slot = generations.serving.find(({ number }) => number === worker)
     if (slot === undefined) throw generations.hasPlace(worker) ? stopped() : noPlace(worker)
-    await generations.replace(slot, drainTimeout).done
+    await this.#replace(slot).done
+  }
+
+  #replace(slot: Slot): Replacement {
+    const { generations, drainTimeout } = this.#owner
+    const replacement = generations.replace(slot, drainTimeout)
+    replacement.tookOver.catch(() => {}).then(() => this.changed())
+    return replacement
   }
 
   /** @see AppMessages.send */

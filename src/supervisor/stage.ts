@@ -63,6 +63,13 @@ export class Stage {
     return generation.slots.filter((slot) => this.roles.isKept(slot))
   }
 
+  /** Accepts what waits at those of some ports that none but these served: their clients came in time for them. */
+  acceptWaiting(ports: readonly number[], leaving: readonly Slot[]): void {
+    const slots = [...this.all].flatMap((generation) => [...generation.slots])
+    const others = this.ports.portsOf(slots.filter((slot) => this.roles.serves(slot) && !leaving.includes(slot)))
+    for (const id of ports) if (!others.includes(id)) this.ports.acceptWaiting(id)
+  }
+
   /** Ends a generation and all that was only its own. */
   async end(generation: Generation, milliseconds: number, successor = false): Promise<void> {
     for (const slot of generation.slots) this.roles.leave(slot)

@@ -7,7 +7,7 @@ type Tell = (name: 'stalled' | 'recovered', event: { worker: number; unclaimed: 
 export class StallWatch {
   readonly #workers: () => readonly WorkerStatus[]
   readonly #tell: Tell
-  /** By generation and place. */
+  /** By place and start: there may be two workers of a place. */
   readonly #stalled = new Set<string>()
   #timer: NodeJS.Timeout | null = null
 
@@ -25,12 +25,15 @@ export class StallWatch {
   }
 
   #look(): void {
-    for (const { worker, generation, stalled, unclaimed } of this.#workers()) {
-      const which = `${generation}.${worker}`
+    const there = new Set<string>()
+    for (const { worker, generation, pid, since, stalled, unclaimed } of this.#workers()) {
+      const which = [generation, worker, pid, since].join('.')
+      there.add(which)
       if (stalled === this.#stalled.has(which)) continue
       if (stalled) this.#stalled.add(which)
       else this.#stalled.delete(which)
       this.#tell(stalled ? 'stalled' : 'recovered', { worker, unclaimed })
     }
+    for (const which of this.#stalled) if (!there.has(which)) this.#stalled.delete(which)
   }
 }

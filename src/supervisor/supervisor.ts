@@ -22,6 +22,7 @@ import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { slotOwner } from './slot-owner.js'
 import { Staff } from './staff.js'
+import { stopped } from './stage.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
@@ -75,7 +76,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
-      appReady: (slot, target) => void (this.#generations.saidReady(slot) && this.#ready(slot, target)),
+      appReady: (slot, target) =>
+        void (this.#generations.saidReady(slot) && this.#ready(slot, target, [...target.served])),
       step: () => this.#generations.step(),
     })
     const owner = this.#slotOwner()
@@ -103,8 +105,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /**
    * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere. @throws
-   * {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before they listen,
-   * …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
+   * {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED, _STOPPED: all is stopped then.
    */
   async start(): Promise<void> {
     if (this.#started !== null || this.#stopping !== null) {
@@ -134,14 +135,14 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
     const settled = settleReload(options, this.#options)
     await this.#here()
-    return this.#generations.reload(settled).finally(() => this.#staff.reloaded())
+    return this.#generations.reload(settled).finally(() => this.#staff.changed())
   }
 
   /**
    * Replaces the worker of a place, as a reload replaces all: another is started there, and when it listens it takes over,
    * and the one before drains. Settles when that is gone.
    * @throws {RangeError} there is no such place; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: the new one ended, or did not
-   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs
+   *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first
    */
   async replace(worker: number): Promise<void> {
     await this.#here()
@@ -167,20 +168,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    */
   async scale(workers: number, group?: string): Promise<void> {
     await this.#here()
-    await this.#generations.scale(workers, group ?? null)
+    await this.#generations.scale(workers, group ?? null).finally(() => this.#staff.changed())
   }
 
   /** What can only be asked of one that runs, and is nobody else's. @throws {HandoverError} ERR_HANDOVER_STOPPED, _REPLACED */
   async #here(): Promise<void> {
     if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
     await this.#started.catch(() => {})
+    if (this.#stopping !== null) throw stopped()
     this.#succession.check()
   }
 
-  /**
-   * Accepts what waits, closes the ports, lets workers finish what they have, and settles when all are gone.
-   * @param milliseconds  that workers have; default `drainTimeout`
-   */
+  /** Accepts what waits, closes the ports, lets workers finish within `milliseconds`, and settles when all are gone. */
   stop(milliseconds = this.#options.drainTimeout): Promise<void> {
     this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
     return this.#stopping
@@ -268,7 +267,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     })
   }
 
-  #ready(slot: Slot, target: ChannelTarget, ports: readonly number[] = this.#ports.portsOf([slot])): void {
+  #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)

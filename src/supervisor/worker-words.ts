@@ -58,6 +58,7 @@ export class WorkerWords {
           slot.tell({ type: 'done', reply: message.id })
         })
       case 'close':
+        target.served.delete(message.port)
         this.#ports.close(message.port, slot, target)
         return this.#owner.step()
       case 'noPort':
@@ -70,6 +71,7 @@ export class WorkerWords {
 
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     this.#refusals.delete(slot)
+    for (const id of ports) target.served.add(id)
     this.#owner.ready(slot, target, ports)
   }
 

@@ -182,11 +182,6 @@ export class MasterLink implements PortOwner {
     })
   }
 
-  /** The program says itself that it is ready. */
-  appReady(): void {
-    this.#tell({ type: 'appReady' })
-  }
-
   /** Tells the master without waiting; nothing happens when it is gone. */
   #tell(notice: FromWorker): void {
     if (!this.#channel.closed) this.#channel.send(notice)

@@ -4,12 +4,13 @@ import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type net from 'node:net'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { connect, get, inParallel, type Where } from '../support/client.js'
 import { noLeak } from '../support/descriptors.js'
 import { allAccept, load, MODES } from '../support/distributed.js'
 import { isStopped } from '../support/keepers.js'
-import { fixture } from '../support/paths.js'
+import { fixture, root, scratch } from '../support/paths.js'
 import { soon } from '../support/peers.js'
 import { freePort, program } from '../support/programs.js'
 import { type Supervised, supervise } from '../support/supervised.js'
@@ -162,6 +163,34 @@ for (const distribution of MODES) {
     assert.equal(greeted, 3)
     for (const socket of sockets.slice(0, 2)) socket.end()
     await until('the others have their turn', () => greeted === 5)
+  })
+
+  test(`a restarted worker that is ready before it listens on its second port accepts there, too, once it does (${distribution})`, async (t) => {
+    noLeak(t)
+    const source = `import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { worker } from ${JSON.stringify(join(root, 'dist/src/index.js'))}
+const again = existsSync(process.env.AGAIN)
+writeFileSync(process.env.AGAIN, '')
+const listen = (host, then) => createServer((request, response) => {
+  if (request.url === '/crash') process.exit(7)
+  if (request.url === '/more') listen('127.0.0.2', () => response.end('more'))
+  else response.end(host)
+}).listen(0, host, then)
+listen('127.0.0.1', () => {
+  if (again) worker.ready()
+  else listen('127.0.0.2', () => worker.ready())
+})`
+    const env = { ...process.env, AGAIN: join(scratch(t), 'again') }
+    const app = await supervise(t, { script: program(t, source), distribution, env, readiness: { explicit: true } })
+    const ports = app.supervisor.status().ports as unknown as Where[]
+    const second = { ...(ports[1] as Where), host: '127.0.0.2' }
+    assert.equal((await get(second)).body, '127.0.0.2')
+    await assert.rejects(get({ port: app.port }, '/crash'))
+    const waiting = get(second)
+    assert.equal((await get({ port: app.port }, '/more')).body, 'more')
+    assert.equal((await waiting).body, '127.0.0.2')
+    await inParallel(10, 10, async () => assert.equal((await get(second)).body, '127.0.0.2'))
   })
 
   test(`a worker that has no descriptor free for a port is handed connections (${distribution})`, async (t) => {

@@ -1,12 +1,14 @@
 /** A place whose workers die again and again is given up; when all are, so is everything. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test from 'node:test'
 import type { SupervisorEvents } from '../../src/index.js'
 import { get } from '../support/client.js'
 import { handover } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
-import { fixture } from '../support/paths.js'
+import { fixture, scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
@@ -71,6 +73,50 @@ test('when every place is given up everything stops, and `failed` says why', asy
   assert.equal(error.message, 'every worker died 2 times within 30 s')
   await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
   await app.supervisor.stop()
+})
+
+test('a place that is given up while its worker is replaced is not the end of everything', async (t) => {
+  noLeak(t)
+  const FOLDER = scratch(t)
+  const source = `import { existsSync, writeFileSync } from 'node:fs'
+const gate = process.env.FOLDER + '/gate'
+if (existsSync(process.env.FOLDER + '/wait')) while (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, 5))
+${APP.replace(/^import .*\n/, '')}`
+  const script = program(t, `${APP.split('\n')[0]}\n${source}`)
+  const app = await supervise(t, { script, env: { ...process.env, FOLDER }, crashLoop: { deaths: 1 } })
+  let failed = false
+  app.supervisor.on('failed', () => {
+    failed = true
+  })
+  writeFileSync(join(FOLDER, 'wait'), '')
+  const lost = once(app.supervisor, 'crashLoop')
+  const replaced = app.supervisor.replace(1)
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await lost
+  writeFileSync(join(FOLDER, 'gate'), '')
+  await replaced
+  assert.equal((await get({ port: app.port })).body, '1')
+  assert.equal(failed, false)
+})
+
+test('where the last place is given up during a change of scale, and that fails, it is the end', async (t) => {
+  noLeak(t)
+  const gate = join(scratch(t), 'gate')
+  const script = program(t, APP)
+  const app = await supervise(t, { script, crashLoop: { deaths: 1 } })
+  const failed = once(app.supervisor, 'failed')
+  const lost = once(app.supervisor, 'crashLoop')
+  writeFileSync(
+    script,
+    `import { existsSync } from 'node:fs'
+setInterval(() => existsSync(${JSON.stringify(gate)}) && process.exit(3), 5)`,
+  )
+  const scaled = assert.rejects(app.supervisor.scale(2), { code: 'ERR_HANDOVER_WORKERS_FAILED' })
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await lost
+  writeFileSync(gate, '')
+  await scaled
+  await failed
 })
 
 test('deaths that lie longer apart are no loop, and `false` asks for none', async (t) => {

@@ -84,6 +84,7 @@ test('one worker at a time is replaced for a limit, and not one right behind the
     slots: () => slots,
     serves: () => true,
     gate: new Gate(),
+    suspend: () => {},
     replace: ({ number }) => {
       replaced.push(number)
       const done = new Promise<void>((resolve) => {
@@ -116,6 +117,7 @@ test('lag counts when it is too much for several beats in a row', (t) => {
     slots: () => [slot],
     serves: () => true,
     gate: new Gate(),
+    suspend: () => {},
     replace: () => ({ tookOver: Promise.resolve(), done: Promise.resolve() }),
     tell: (_name, event) => void told.push(event as OverLimit),
   })

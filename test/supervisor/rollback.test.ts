@@ -76,13 +76,13 @@ test('within the health window the old workers serve the connections they have, 
   const client = await keepAlive(t, app.port)
   assert.equal(await client.ask(), '1 1')
   const told = steps(app)
-  const reloaded = app.supervisor.reload({ healthWindow: 700 })
+  const reloaded = app.supervisor.reload({ healthWindow: 3_000 })
   await once(app.supervisor, 'switched')
   for (let i = 0; i < 6; i++) assert.equal(await answer(app), '2 1')
   assert.equal(await client.ask(), '1 1')
   const [standby] = app.supervisor.status().generations
   assert.equal(standby?.state, 'standby')
-  assert.equal((standby?.deadline ?? 0) - (standby?.since ?? 0), 700)
+  assert.equal((standby?.deadline ?? 0) - (standby?.since ?? 0), 3_000)
   await reloaded
   assert.equal(await client.ask(), '2 1') // it moved when the old worker drained
   assert.deepEqual(told, ['reloading 2', 'switched 2', 'healthy 2', 'reloaded 2'])

@@ -114,7 +114,8 @@ export class Rebuilt {
       const { id } = ports.resume({ ...record, sockets: made, users: new Set(slots) })
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
-        if (slot.target?.isReady && generations.serves(slot)) ports.attach(slot.target, [id])
+        const ready = slot.target !== null && slot.target.isReady && slot.target.served.has(id)
+        if (ready && generations.serves(slot) && !slot.pulse?.hung) ports.attach(slot.target, [id])
       }
     }
   }
