@@ -103,11 +103,11 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
       return telling(supervisor, progress, () => supervisor.replace?.(worker))
     },
     stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
+    logs: (asked) => logs(ring, asked),
     upgrade: ({ options, progress }) => {
       checked(options, {})
       return parts.upgrade(progress)
     },
-    logs: (asked) => logs(ring, asked),
   }
 }
 

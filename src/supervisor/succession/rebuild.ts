@@ -114,8 +114,9 @@ export class Rebuilt {
       const { id } = ports.resume({ ...record, sockets: made, users: new Set(slots) })
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
-        const ready = slot.target !== null && slot.target.isReady && slot.target.served.has(id)
-        if (ready && generations.serves(slot) && !slot.pulse?.hung) ports.attach(slot.target, [id])
+        const { target, pulse } = slot
+        if (!target?.isReady || !target.served.has(id) || pulse?.hung) continue
+        if (generations.serves(slot)) ports.attach(target, [id])
       }
     }
   }
