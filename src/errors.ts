@@ -224,6 +224,8 @@ const HANDOVER = {
   ERR_HANDOVER_ACTIVATION:
     'The variables of the service manager must be as it set them: the message says which is not.',
   ERR_HANDOVER_STOPPED: 'Make a new supervisor: one starts once.',
+  ERR_HANDOVER_NOT_REPLACED: 'The supervisor goes on as before: the message says what was in the way. Try again.',
+  ERR_HANDOVER_REPLACED: 'Another process has taken its place, or is about to: ask that one.',
   ERR_HANDOVER_CONTROL: 'Name another path with --control, or do without by --no-control: the message says why.',
   ERR_HANDOVER_NOT_RUNNING: 'Start it with `handover run`, or look with `handover list` for what runs.',
   ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens, or again and again.',

@@ -240,6 +240,41 @@ export const UNREAD_FRAMES_MAX = OFFER_BYTES_MAX / 2
 /** WebSockets of one server that are on their way at once when all are moved. */
 export const WEBSOCKETS_MOVING_MAX = 64
 
+// Replacing the supervisor.
+
+/** Bytes of a line of a worker's output; a longer one is told in pieces. */
+export const OUTPUT_LINE_MAX = 1024 * 1024
+
+/** Milliseconds in which everything must come to rest before a supervisor can be replaced, unless asked otherwise. */
+export const SUCCESSION_REST = 5_000
+
+/** Milliseconds in which the successor must have made everything of what it was told, unless asked otherwise. */
+export const SUCCESSION_READY = 20_000
+
+/** Milliseconds between looks whether everything is at rest. */
+export const SUCCESSION_INTERVAL = 2
+
+/** Descriptors that go to the successor in one message; the kernel takes 253. */
+export const SUCCESSION_BATCH = 200
+
+/** Descriptors that a successor is told of at most. */
+export const SUCCESSION_DESCRIPTORS_MAX = 1_000_000
+
+/** Milliseconds a successor waits to see whether its predecessor is dead, when the channel ended and nothing was said. */
+export const SUCCESSION_DEATH_WAIT = 2_000
+
+/** Milliseconds after which ports that a service manager has passed and nobody asked for are closed. */
+export const SERVICE_PORTS_WAIT = 10_000
+
+/** Milliseconds between two looks whether the manager is to be told another status. */
+export const SERVICE_STATUS_INTERVAL = 1_000
+
+/** Milliseconds in which the manager must have read who its main process is. */
+export const SERVICE_BARRIER = 5_000
+
+/** Milliseconds that workers without a master serve what they have open before they drain, and between two questions. */
+export const ORPHAN_WAIT = 30_000
+export const ORPHAN_ASKS = 250
 // The control socket
 
 /** Bytes of a supervisor's name, so that its path fits; and entries of a folder that are looked at. */
@@ -391,3 +426,7 @@ export const AGENT_TIME = 2_000
 
 /** Milliseconds by which an event loop is late that make its worker count for half. */
 export const AGENT_LAG = 100
+
+/** Milliseconds that a successor tries to bind the admin address of its predecessor, and between two tries. */
+export const ADMIN_BIND_WAIT = 5_000
+export const ADMIN_BIND_RETRY = 20

@@ -51,6 +51,8 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   readonly #takers = new Takers<Channel | null>()
   #closed = false
   #paused = true
+  /** Nobody is taken in, who comes waits. */
+  #held = false
 
   /** Takes the source. */
   constructor(source: EndSource, options: ChannelListenOptions = {}) {
@@ -76,6 +78,12 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
   unref(): this {
     this.#source.referenced = false
     return this
+  }
+
+  /** Takes nobody in, or goes on: who comes meanwhile waits in the kernel's queue. */
+  hold(held: boolean): void {
+    this.#held = held
+    this.#watch()
   }
 
   ref(): this {
@@ -124,7 +132,7 @@ export class ChannelListener extends EventEmitter<ChannelListenerEvents> impleme
    */
   #watch(): void {
     if (this.#closed) return
-    const full = this.#ungreeted.size >= UNGREETED_MAX || this.#untaken.length >= UNTAKEN_CHANNELS_MAX
+    const full = this.#held || this.#ungreeted.size >= UNGREETED_MAX || this.#untaken.length >= UNTAKEN_CHANNELS_MAX
     if (full === this.#paused) return
     this.#paused = full
     if (full) this.#source.pause()

@@ -1,5 +1,5 @@
 /** What is said of the end of a channel, and of what was refused. */
-import { HandoverError, type SyscallError } from '../errors.js'
+import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
 import type { Peer } from './options.js'
 
 export function closedHere(cause?: Error | null): HandoverError {
@@ -35,6 +35,20 @@ export function warnRefused(error: HandoverError, peer: Peer | null): void {
     code: 'HANDOVER_REFUSED',
     type: 'HandoverWarning',
   })
+}
+
+/**
+ * What a read that ended means: null, an orderly end, or that the peer is gone; undefined: it goes on, sooner or later.
+ * @param last  nothing will be read later
+ */
+export function endOf(errno: number, last: boolean): SyscallError | null | undefined {
+  const error = errno === 0 ? null : new SyscallError(errno, 'recvmsg')
+  if (error === null || isLoss(error)) return null
+  return !last && ['wait', 'retry', 'shed'].includes(dispositionOf(errno)) ? undefined : error
+}
+
+export function linkFull(): HandoverError {
+  return new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the channel holds as many descriptors as it may')
 }
 
 export function linkClosed(): HandoverError {

@@ -46,6 +46,13 @@ export class HeldDescriptors {
     return HELD_DESCRIPTORS_MAX - (this.taken - this.settled)
   }
 
+  /** So many were settled before, by somebody else. Only of a new one. */
+  startAt(settled: number): void {
+    this.settled = settled
+    this.sent = settled
+    this.taken = settled
+  }
+
   /** Takes a descriptor. The caller has checked `room`. */
   take(descriptor: number, tag: number, note?: Note): void {
     const capacity = this.#descriptors.length

@@ -56,10 +56,22 @@ export class Inbox {
   #sequence = 0
   #greeted = false
 
-  /** Borrows the socket. */
-  constructor(socket: number, visitor: InboxVisitor) {
+  /** Borrows the socket. @param received  descriptors that somebody has read before, behind a hello; null: nothing was */
+  constructor(socket: number, visitor: InboxVisitor, received: number | null = null) {
     this.#socket = socket
     this.#visitor = visitor
+    this.#greeted = received !== null
+    this.#sequence = received ?? 0
+  }
+
+  /** Descriptors with sequence numbers that were received. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Whether all that was read was visited: whoever reads on begins with a frame. */
+  get isBetweenFrames(): boolean {
+    return this.#reader.filled === 0 && this.#waiting.length === 0 && this.#parts.isEmpty
   }
 
   /**

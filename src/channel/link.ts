@@ -1,4 +1,3 @@
-import { dispositionOf, HandoverError, SyscallError } from '../errors.js'
 import { guarded } from '../guarded.js'
 import { SHUT_RD } from '../syscalls/constants.js'
 import { close, closeMany } from '../syscalls/descriptor.js'
@@ -8,12 +7,15 @@ import { hangUp, shutdown } from '../syscalls/socket.js'
 import { READABLE, Watcher, WRITABLE } from '../syscalls/watch.js'
 import { assertUnderstands, type Hello, ownHello } from '../wire/hello.js'
 import { Deliveries } from './deliveries.js'
-import { isLoss, linkClosed } from './endings.js'
+import { endOf, linkClosed, linkFull } from './endings.js'
 import type { LinkHandlers, Note } from './handlers.js'
 import { Inbox } from './inbox.js'
 import { incoming } from './incoming.js'
 import { Outbox } from './outbox.js'
+import { type LinkState, restOf } from './rest.js'
 import { Sender } from './sender.js'
+import { Soon } from './soon.js'
+import { waitFor } from './wait-for.js'
 
 /**
  * A connection to another process (or thread) over which frames and descriptors travel, both ways.
@@ -25,60 +27,62 @@ import { Sender } from './sender.js'
 export class Link {
   /** Milliseconds the peer may go without word of closed transports: each word wakes it. Default 0. */
   statusDelay = 0
-  readonly #socket: number
   readonly #outbox: Outbox
   readonly #sender: Sender
   readonly #inbox: Inbox
   readonly #watcher: Watcher
   readonly #handlers: LinkHandlers
   readonly #deliveries: Deliveries
-  #peer: Hello | null = null
-  #closed = false
+  /** Null before its hello. */
+  peer: Hello | null = null
+  closed = false
   /** The link is to end, with this, once all that was said is heard. */
   #ending: { error: Error | null } | null = null
   #reading = false
-  #flushScheduled = false
+  /** Nothing is read or written, as another process may. */
+  #held = false
+  readonly #soon = new Soon(() => this.flush())
 
   /**
    * Takes the descriptor of a connected UNIX stream socket, non-blocking, and says hello at once.
    * @param asksSender  the kernel is to tell who says hello at the other end
+   * @param state  how somebody else left it, who was at this end before: it is held until `hold(false)`
    * @throws {SyscallError} the descriptor cannot be watched; it is closed then
    */
-  constructor(socket: number, handlers: LinkHandlers, asksSender = false) {
-    this.#socket = socket
+  constructor(
+    readonly descriptor: number,
+    handlers: LinkHandlers,
+    asksSender = false,
+    state: LinkState | null = null,
+  ) {
     this.#handlers = handlers
     this.#deliveries = new Deliveries(handlers)
-    this.#outbox = new Outbox(socket, Buffer.from(JSON.stringify(ownHello())))
+    this.#outbox = new Outbox(descriptor, state ?? Buffer.from(JSON.stringify(ownHello())))
+    this.peer = state?.peer ?? null
+    this.#outbox.pid = this.peer?.pid ?? 0
+    this.#held = state !== null
     this.#sender = new Sender(this.#outbox, {
       drained: () => guarded(() => handlers.drained?.()),
       again: () => this.#deliver(),
       failed: (error) => this.closeAgreed(error),
     })
     this.#inbox = new Inbox(
-      socket,
+      descriptor,
       incoming(this.#outbox, this.#deliveries, handlers, (peer) => {
-        this.#peer = peer
-        if (asksSender) askSender(socket, false)
+        this.peer = peer
+        if (asksSender) askSender(descriptor, false)
       }),
+      state?.received ?? null,
     )
     try {
-      if (asksSender) askSender(socket, true)
-      this.#watcher = new Watcher(socket, (events) => this.#ready(events))
-      this.#watcher.watch(READABLE)
+      if (asksSender) askSender(descriptor, true)
+      this.#watcher = new Watcher(descriptor, (events) => this.#ready(events))
+      if (!this.#held) this.#watcher.watch(READABLE)
     } catch (error) {
-      close(socket)
+      close(descriptor)
       throw error
     }
     this.flush()
-  }
-
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  /** Null before its hello. */
-  get peer(): Hello | null {
-    return this.#peer
   }
 
   /** Descriptors that wait here for the peer to read. */
@@ -89,6 +93,27 @@ export class Link {
   /** Descriptors that were sent and not claimed yet; their copies are held here. */
   get unclaimed(): number {
     return this.#outbox.held.unclaimed
+  }
+
+  /** What whoever goes on with it elsewhere must know; null: it is not at rest, or closed. */
+  get state(): LinkState | null {
+    return this.closed ? null : restOf(this.peer, this.#outbox, this.#inbox, this.#deliveries)
+  }
+
+  /** Neither reads nor writes from now on, or goes on: what is given meanwhile waits here, what comes in the kernel. */
+  hold(held: boolean): void {
+    this.#held = held
+    if (!held) this.#deliver()
+    else if (!this.closed) this.#watcher.watch(0)
+  }
+
+  /** Another process goes on with it: our copy of the socket goes, in silence, and no handler is called. */
+  letGo(): void {
+    if (this.closed) return
+    this.closed = true
+    this.#sender.stop()
+    this.#watcher.close()
+    close(this.descriptor)
   }
 
   /** How many more descriptors may be taken before some are claimed. */
@@ -107,11 +132,9 @@ export class Link {
    *   what the note says): the caller still owns it
    */
   take(descriptor: number, tag: number, note?: Note): void {
-    if (this.#closed) throw linkClosed()
-    if (note?.details !== undefined) assertUnderstands(this.#peer, 'details')
-    if (this.room === 0) {
-      throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', 'the channel holds as many descriptors as it may')
-    }
+    if (this.closed) throw linkClosed()
+    if (note?.details !== undefined) assertUnderstands(this.peer, 'details')
+    if (this.room === 0) throw linkFull()
     this.#outbox.take(descriptor, tag, note)
   }
 
@@ -120,18 +143,14 @@ export class Link {
    * @throws {HandoverError} ERR_HANDOVER_CLOSED, ERR_HANDOVER_OUTBOX_FULL; {RangeError} it is too long
    */
   send(message: unknown, spare = 0): void {
-    if (this.#closed) throw linkClosed()
+    if (this.closed) throw linkClosed()
     this.#outbox.message(message, spare)
     this.flush()
   }
 
-  get descriptor(): number {
-    return this.#socket
-  }
-
   /** Whether the kernel has everything that was given here. */
   get idle(): boolean {
-    return !this.#closed && this.#sender.idle
+    return !this.closed && this.#sender.idle
   }
 
   /** Sends the frames of an offer, or of a port. Borrows the descriptors until `sent`, or `dropped` at the end. */
@@ -143,7 +162,7 @@ export class Link {
 
   /** Sends a frame without descriptors. A peer that makes us answer and never reads the answers loses the channel. */
   tell(frame: Buffer): void {
-    if (this.#closed) return
+    if (this.closed) return
     try {
       this.#outbox.append(frame)
     } catch (error) {
@@ -157,16 +176,9 @@ export class Link {
    * delay, once at the end of this turn of the event loop.
    */
   finish(count: number, accepted = 0): void {
-    if (this.#closed) return
+    if (this.closed) return
     this.#outbox.finish(count, accepted)
-    if (this.#flushScheduled) return
-    this.#flushScheduled = true
-    const tell = (): void => {
-      this.#flushScheduled = false
-      this.flush()
-    }
-    if (this.statusDelay === 0) setImmediate(tell)
-    else setTimeout(tell, this.statusDelay).unref()
+    this.#soon.in(this.statusDelay)
   }
 
   /** Gives the kernel what is queued; what it does not take follows by itself when there is room. */
@@ -182,18 +194,14 @@ export class Link {
    * @throws {HandoverError} ERR_HANDOVER_NO_ANSWER after `milliseconds`, ERR_HANDOVER_CLOSED
    */
   waitFor<Wanted>(wanted: (message: unknown) => message is Wanted, milliseconds: number): Wanted {
-    const deadline = performance.now() + milliseconds
+    const look = (): Wanted | undefined => {
+      if (this.closed) throw linkClosed()
+      const found = this.#deliveries.pick(wanted)
+      if (found === undefined) this.#push()
+      return found
+    }
     try {
-      for (;;) {
-        if (this.#closed) throw linkClosed()
-        const found = this.#deliveries.pick(wanted)
-        if (found !== undefined) return found
-        this.#push()
-        const left = deadline - performance.now()
-        if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
-        // Short waits only while something is still to be sent: this poll looks for readability alone.
-        if (pollReadable(this.#socket, Math.ceil(Math.min(left, this.#sender.blocked ? 5 : 100)))) this.#read()
-      }
+      return waitFor(this.descriptor, milliseconds, look, () => this.#read(), this.#sender)
     } finally {
       setImmediate(() => this.#deliver())
     }
@@ -204,7 +212,8 @@ export class Link {
    * not tell: a program the peer started may have inherited its end.
    */
   closeAfterDeath(): void {
-    while (!this.#closed && pollReadable(this.#socket, 0)) this.#read()
+    this.#held = false
+    while (!this.closed && pollReadable(this.descriptor, 0)) this.#read()
     this.#end(null)
   }
 
@@ -213,7 +222,7 @@ export class Link {
    * is read, then the channel ends.
    */
   closeAgreed(error: Error | null = null): void {
-    if (this.#closed) return
+    if (this.closed) return
     const draining = this.#ending !== null && !this.#reading
     this.#ending ??= { error }
     if (this.#reading || draining) return // the rest of what was read is heard first
@@ -222,9 +231,10 @@ export class Link {
 
   #drain(): void {
     this.#sender.peerGone = true
+    this.#held = false
     try {
-      shutdown(this.#socket, SHUT_RD)
-      while (!this.#closed && pollReadable(this.#socket, 0)) this.#read()
+      shutdown(this.descriptor, SHUT_RD)
+      while (!this.closed && pollReadable(this.descriptor, 0)) this.#read()
     } catch {
       // the peer has gone already, which is agreement enough
     }
@@ -238,56 +248,47 @@ export class Link {
 
   #ready(events: number): void {
     if ((events & WRITABLE) !== 0) this.#push()
-    if ((events & READABLE) !== 0 && !this.#closed) this.#read()
+    if ((events & READABLE) !== 0 && !this.closed) this.#read()
     this.#deliver()
   }
 
   #read(): void {
-    if (this.#reading) return
+    if (this.#reading || this.#held) return
     const draining = this.#ending !== null
     this.#reading = true
     try {
       const result = this.#inbox.read()
-      if (result.ended) this.#ended(result.errno, draining)
+      const error = result.ended ? endOf(result.errno, draining) : undefined
+      if (error === null || (draining && error)) this.#end(error)
+      else if (error) this.#ending ??= { error }
     } catch (error) {
       this.#end(error as Error)
     } finally {
       this.#reading = false
     }
-    if (this.#ending !== null && !draining && !this.#closed) this.#drain()
-  }
-
-  #ended(errno: number, draining: boolean): void {
-    const error = errno === 0 ? null : new SyscallError(errno, 'recvmsg')
-    if (error === null || isLoss(error)) return this.#end(null)
-    if (draining) return this.#end(error)
-    if (['wait', 'retry', 'shed'].includes(dispositionOf(errno))) return
-    this.#ending ??= { error }
+    if (this.#ending !== null && !draining && !this.closed) this.#drain()
   }
 
   /** Claims first, then hands out: until the kernel has every claim, the peer may still redirect what it sent. */
   #deliver(): void {
     this.#push()
-    if (this.#closed) return
+    if (this.closed) return
     this.#deliveries.handOut(this.#sender.idle)
   }
 
   /** Sends what can be sent, and watches for what is awaited: after a socket error the watcher has stopped by itself. */
   #push(): void {
-    if (this.#closed) return
+    if (this.closed || this.#held) return
     this.#sender.push()
-    if (!this.#closed) this.#watcher.watch(this.#sender.blocked ? READABLE | WRITABLE : READABLE)
+    if (!this.closed) this.#watcher.watch(this.#sender.blocked ? READABLE | WRITABLE : READABLE)
   }
 
   /** The one exit: every path that ends the channel comes through here, once. */
   #end(error: Error | null): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.closed) return
     const told = this.#ending === null ? error : this.#ending.error
-    this.#sender.stop()
-    this.#watcher.close()
-    hangUp(this.#socket)
-    close(this.#socket)
+    hangUp(this.descriptor)
+    this.letGo()
     this.#inbox.discard()
     this.#outbox.abandon()
     this.#deliveries.handLast()

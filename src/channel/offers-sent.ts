@@ -52,7 +52,8 @@ export class OffersSent {
   readonly #unanswered = new Map<number, Offer>()
   #descriptors = 0
   #bytes = 0
-  #last = 0
+  /** The number of the next. It goes on where another stopped. */
+  last = 0
   #ended: Error | null = null
   #link: Link | null = null
   #window: Window = WINDOW
@@ -91,7 +92,7 @@ export class OffersSent {
       throw new HandoverError('ERR_HANDOVER_OUTBOX_FULL', `${this.count} sends wait for a peer that does not take them`)
     }
     const offer: Offer = {
-      number: this.#last++,
+      number: this.last++,
       state: 'waiting',
       claimed,
       failed,
@@ -150,7 +151,7 @@ export class OffersSent {
 
   /** Behind those that are ready, before those that are not: the peer wants numbers that rise. */
   #overtake(offer: Offer): void {
-    offer.number = this.#last++
+    offer.number = this.last++
     this.#waiting.splice(this.#waiting.indexOf(offer), 1)
     const unready = this.#waiting.findIndex(({ packed }) => packed === null)
     this.#waiting.splice(unready < 0 ? this.#waiting.length : unready, 0, offer)

@@ -4,6 +4,7 @@ import { DESCRIPTORS_PER_MESSAGE_MAX, FRAME_PAYLOAD_MAX, OUTBOX_BYTES_MAX } from
 import { sendRights } from '../syscalls/rights.js'
 import { encodeCount, encodeFrame, encodeHeader, FrameType, HEADER_BYTES } from '../wire/frame.js'
 import { detailedTransports, TRANSPORTS_FRAME_BYTES, writeTransports } from '../wire/transports.js'
+import type { Counters } from './counters.js'
 import { outboxFull } from './endings.js'
 import { HeldDescriptors, type Note, type Returned } from './held-descriptors.js'
 import { type Bytes, type Carrying, isSpent, type Queued, type Transports } from './queued.js'
@@ -47,11 +48,33 @@ export class Outbox {
   #accepted = 0
   #acceptedSent = 0
 
-  /** Borrows the socket. */
-  constructor(socket: number, hello: Uint8Array) {
+  /** Borrows the socket. @param start  our hello, or how somebody else left it, by whom it was said, and heard */
+  constructor(socket: number, start: Uint8Array | Counters) {
     this.#socket = socket
-    const frame = encodeFrame(FrameType.hello, hello)
-    this.#hello = { kind: 'bytes', buffer: frame, start: 0, end: frame.length }
+    const frame = start instanceof Uint8Array ? encodeFrame(FrameType.hello, start) : null
+    this.#hello = frame && { kind: 'bytes', buffer: frame, start: 0, end: frame.length }
+    if (!(start instanceof Uint8Array)) this.#resume(start)
+  }
+
+  /** What was told, when all of it is with the kernel. */
+  get counters(): Counters {
+    return {
+      sent: this.held.sent,
+      claimed: this.#claimedSent,
+      finished: this.#finishedSent,
+      accepted: this.#acceptedSent,
+    }
+  }
+
+  #resume({ sent, claimed, finished, accepted }: Counters): void {
+    this.#open = true
+    this.held.startAt(sent)
+    this.#claimed = claimed
+    this.#claimedSent = claimed
+    this.#finished = finished
+    this.#finishedSent = finished
+    this.#accepted = accepted
+    this.#acceptedSent = accepted
   }
 
   /** The peer's hello was accepted: from now on more than our own hello may go. */

@@ -6,6 +6,10 @@ export class Parts {
   #pieces: Buffer[] = []
   #bytes = 0
 
+  get isEmpty(): boolean {
+    return this.#bytes === 0
+  }
+
   /** Copies a piece. @throws {HandoverError} ERR_HANDOVER_BAD_FRAME: the offer is over its limit */
   add(piece: Buffer): void {
     this.#bytes += piece.length

@@ -20,6 +20,8 @@ export interface AdminSettings {
 
 /** What serves that; `listen` before the supervisor's start, so that nothing goes uncounted. */
 export interface Admin {
+  /** What it asks for: a successor has the same. */
+  readonly token: string
   /** @throws {SyscallError} a port is not to be had */
   listen(): Promise<void>
   close(): Promise<void>
@@ -65,10 +67,13 @@ export async function adminOf(
       'agent-check',
       () => new AgentCheck(supervisor, { ...given({ host: agentCheck.host }), port: agentCheck.port }),
     )
+  let serves = false
   return {
+    token,
     async listen() {
-      if (server) {
+      if (server && !serves) {
         const { host, port } = await server.start()
+        serves = true
         const shown = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`
         const made = admin?.token === undefined
         const url = made ? `${shown}?token=${token}` : shown

@@ -3,6 +3,7 @@ import type { Values } from '../config/schema.js'
 import { UsageError } from '../config/usage-error.js'
 import { type PolicyName, policyNames } from '../dispatch/policy.js'
 import { WATCH_DELAY } from '../limits.js'
+import type { DistributionMode } from '../supervisor/distribution-options.js'
 import { address, whole, workerCount } from './parsers.js'
 
 /** Options that say how a script is run; what was not typed is not there. */
@@ -16,6 +17,8 @@ export interface Flags {
   backlog?: number
   drainTimeout?: number
   threads?: boolean
+  distribution?: DistributionMode
+  orphans?: 'end' | 'wait'
   preload?: boolean
   env?: Record<string, string>
   cwd?: string
@@ -64,6 +67,16 @@ export function withFlags(command: Command): Command {
         .argParser(whole(0, 86_400))
         .default(undefined, '30'),
     )
+    .addOption(
+      new Option('--distribution <mode>', 'who accepts: the master, or workers by themselves')
+        .choices(['dispatch', 'share', 'reuseport'])
+        .default(undefined, 'dispatch'),
+    )
+    .addOption(
+      new Option('--orphans <what>', 'what workers do when this process is killed: finish, or wait for the next one')
+        .choices(['end', 'wait'])
+        .default(undefined, 'end'),
+    )
     .option('--threads', 'run workers as threads instead of processes')
     .option('--no-preload', 'leave `listen` alone: the script calls serve() of this package')
     .addOption(
@@ -106,6 +119,8 @@ export function valuesOf(script: string | undefined, args: readonly string[], fl
     'maxTotal',
     'backlog',
     'threads',
+    'distribution',
+    'orphans',
     'env',
     'cwd',
     'name',

@@ -15,6 +15,7 @@ import { scaleCommand } from './commands/scale.js'
 import { statusCommand } from './commands/status.js'
 import { stopCommand } from './commands/stop.js'
 import { topCommand } from './commands/top.js'
+import { upgradeCommand } from './commands/upgrade.js'
 import { ExitCode } from './exit-codes.js'
 import { UsageError } from './options.js'
 
@@ -35,6 +36,7 @@ const commands = [
   runCommand,
   checkCommand,
   reloadCommand,
+  upgradeCommand,
   scaleCommand,
   drainCommand,
   stopCommand,

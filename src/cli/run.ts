@@ -1,5 +1,7 @@
 import { type Settled, settle } from '../config/settle.js'
 import { HandoverError, SyscallError } from '../errors.js'
+import { settleOptions } from '../supervisor/options.js'
+import { Service } from '../supervisor/service/service.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { type Admin, adminOf, takeAdminToken } from './admin.js'
 import { Beside } from './beside.js'
@@ -13,6 +15,7 @@ import { Reloading } from './reloading.js'
 import { currentFolder, type Steering, steer, type Wanted } from './steer.js'
 import { Stopping } from './stopping.js'
 import { supervisorOf } from './supervisor-of.js'
+import { goOn, takesOver, upgrade } from './upgrading.js'
 
 /** `handover run` as it was typed. */
 export interface RunOptions extends Flags {
@@ -22,7 +25,11 @@ export interface RunOptions extends Flags {
 
 /** Runs a script until it is told to stop. @returns the exit code */
 export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
-  const token = takeAdminToken() // before workers get this environment
+  // Before workers get this environment.
+  const token = takeAdminToken()
+  const heir = takesOver()
+  let complain = (error: Error): void => process.emitWarning(error)
+  const service = new Service((error) => complain(error))
   const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: currentFolder() })
   const supervisor = supervisorOf(settled)
   const { printer: shown, end } = output(supervisor, options)
@@ -32,6 +39,7 @@ export async function run(script: string | undefined, args: readonly string[], o
     return ExitCode.system
   }
   const { printer } = beside
+  complain = ({ message }) => printer.warn('not-told', `the service manager was not told: ${message}`, { message })
   beside.tell()
   narrate(supervisor, printer)
   // The one whose end ends everything; the others' ends come after it.
@@ -40,26 +48,51 @@ export async function run(script: string | undefined, args: readonly string[], o
     if (failed === 0 && !expected && restartIn === null) failed = worker
   })
   const admin = await adminFor(settled, supervisor, printer, token)
-  const stopping = new Stopping(supervisor, printer)
-  stopping.heedSignals()
+  const stopping = new Stopping(supervisor, printer, () => service.stopping())
+  if (!heir) stopping.heedSignals()
   const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
   const reloading = new Reloading(supervisor, settled, printer)
   let steering: Steering | null = null
+  const parts = { supervisor, service, stopping, printer, admin, steering: () => steering }
+  const serves = latch()
+  const asked: Wanted = {
+    ...wanted(settled, reloading),
+    upgrade: (progress) => upgrade(parts, progress),
+    orphanTime: () => serves.done.then(() => settleOptions(settled.supervisor).drainTimeout),
+  }
+  supervisor.once('succeeded', () => void admin?.close()) // whoever goes on wants the address
   try {
-    steering = await steer(supervisor, stopping, printer, wanted(settled, reloading))
-    await admin?.listen()
-    const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
-    await supervisor.start().finally(() => clearTimeout(late))
+    if (heir) {
+      steering = await goOn(parts, asked)
+    } else {
+      steering = await steer(supervisor, stopping, printer, asked)
+      await admin?.listen()
+      service.attend(supervisor)
+      const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
+      await supervisor.start().finally(() => clearTimeout(late))
+      service.serving(supervisor)
+    }
+    serves.open()
     await beside.serves(reloading)
     return await stopping.done
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
     return explain(error, printer, failed)
   } finally {
+    service.end()
     await Promise.all([steering?.close(), admin?.close()])
     await beside.end()
     end()
   }
+}
+
+/** Something that is waited for, and comes. */
+function latch(): { done: Promise<void>; open(): void } {
+  let open = (): void => {}
+  const done = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { done, open }
 }
 
 /** What the control socket is made with. */

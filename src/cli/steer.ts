@@ -4,26 +4,35 @@ import { isAbsolute } from 'node:path'
 import { openFolder, socketIn } from '../control/folder.js'
 import { LineRing } from '../control/line-ring.js'
 import { checkName, nameOfScript } from '../control/names.js'
-import type { MakeReload } from '../control/reloads.js'
+import type { MakeReload, Progress } from '../control/reloads.js'
 import { ControlServer } from '../control/server.js'
+import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
 import type { Printer } from './printer.js'
 import type { Stopping } from './stopping.js'
 
 export interface Steering {
+  /** Null: there is no control socket. */
+  readonly server: ControlServer | null
   close(): Promise<void>
 }
 
 /** What a control socket is made with. */
 export interface Wanted {
   script: string
-  name?: string
-  control?: string | false
+  name?: string | undefined
+  control?: string | false | undefined
   /** Makes reloads. Default: the supervisor's own. */
   reload?: MakeReload
   /** The environment workers start with. Default: this process's. */
   env?: NodeJS.ProcessEnv
+  /** Replaces this process. */
+  upgrade?: (progress: Progress) => Promise<object>
+  /** @see ControlOptions.orphanTime */
+  orphanTime?: () => Promise<number>
+  /** The socket, as the process before had it. Given. */
+  inherited?: Descriptor | undefined
 }
 
 /**
@@ -39,6 +48,7 @@ export async function steer(
   const { reload: make = (options) => supervisor.reload(options) } = wanted
   const failed = (error: Error): void =>
     printer.warn('reload-failed', `the reload failed: ${error.message}`, { message: error.message })
+  if (wanted.control === false) wanted.inherited?.close()
   const server =
     wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
   const reload = (): void => {
@@ -47,6 +57,7 @@ export async function steer(
   }
   process.on('SIGUSR2', reload)
   return {
+    server,
     async close() {
       process.off('SIGUSR2', reload)
       await server?.close()
@@ -58,26 +69,27 @@ async function open(
   supervisor: Supervisor,
   stopping: Stopping,
   printer: Printer,
-  { script, name: asked, control, reload, env }: Wanted,
+  { script, name, control, reload, env, upgrade, orphanTime, inherited }: Wanted,
   onReloadFailed: (error: Error) => void,
 ): Promise<ControlServer> {
   const ring = new LineRing()
   supervisor.on('line', (line) => ring.add(line))
   try {
-    const name = asked === undefined ? nameOfScript(script) : checkName(asked)
     const server = await ControlServer.open({
-      name,
-      path: typeof control === 'string' ? control : socketIn(openFolder(), name),
+      ...placeOf({ script, name, control }),
       supervisor,
       script,
       ring,
       ...(reload === undefined ? {} : { reload }),
       ...(env === undefined ? {} : { env }),
+      ...(upgrade === undefined ? {} : { upgrade }),
+      ...(orphanTime === undefined ? {} : { orphanTime }),
+      ...(inherited === undefined ? {} : { inherited }),
       stop: (order) => stopping.order(order),
       onRefused: (reason) => printer.warn('refused-client', `control socket: ${reason}`, { reason }),
       onReloadFailed,
     })
-    printer.info('control', `runs as "${name}"`, { name, path: server.path })
+    printer.info('control', `runs as "${server.name}"`, { name: server.name, path: server.path })
     return server
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) {
@@ -85,6 +97,15 @@ async function open(
     }
     throw error
   }
+}
+
+/** What a supervisor is called, and where its control socket is. @throws {TypeError | RangeError} the name */
+export function placeOf({ script, name: asked, control }: Pick<Wanted, 'script' | 'name' | 'control'>): {
+  name: string
+  path: string
+} {
+  const name = asked === undefined ? nameOfScript(script) : checkName(asked)
+  return { name, path: typeof control === 'string' ? control : socketIn(openFolder(), name) }
 }
 
 /**

@@ -14,13 +14,16 @@ export class Stopping {
   readonly done: Promise<number>
   readonly #supervisor: Supervisor
   readonly #printer: Printer
+  readonly #began: () => void
   /** When it was first asked for. */
   #since: number | null = null
   #code: number = ExitCode.ok
   #resolve: (code: number) => void = () => {}
   #reject: (error: Error) => void = () => {}
 
-  constructor(supervisor: Supervisor, printer: Printer) {
+  /** @param began  hears that it begins */
+  constructor(supervisor: Supervisor, printer: Printer, began: () => void = () => {}) {
+    this.#began = began
     this.#supervisor = supervisor
     this.#printer = printer
     this.done = new Promise((resolve, reject) => {
@@ -44,6 +47,11 @@ export class Stopping {
     }
   }
 
+  /** Another process goes on with all of it: this one has nothing left to do. */
+  succeeded(): void {
+    this.#resolve(ExitCode.ok)
+  }
+
   /** As another command asks; settles when all is stopped. That is success, even if it was not asked first. */
   async order({ now = false, milliseconds }: StopOrder): Promise<void> {
     if (this.#since === null) this.#stop('asked by another command', {}, now ? 0 : milliseconds)
@@ -52,6 +60,7 @@ export class Stopping {
   }
 
   #stop(why: string, fields: object, milliseconds?: number): void {
+    this.#began()
     this.#since = performance.now()
     this.#printer.info('stopping', `${why}: finishing open connections; once more ends at once`, fields)
     setTimeout(() => this.#tellWhatIsOpen(), WAIT_NOTICE).unref()

@@ -1,9 +1,10 @@
-import { basename } from 'node:path'
+import { basename, resolve } from 'node:path'
 import type { Settled } from '../config/settle.js'
 import { HEALTH_WINDOW_DEFAULT } from '../limits.js'
 import { type SupervisorOptions, settleOptions } from '../supervisor/options.js'
 import { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
+import { placeOf } from './steer.js'
 
 /** What options say was checked: what is wrong here stands in a module or in the configuration. @throws {UsageError} */
 export function checkedOptions({ supervisor, path, from, values }: Settled): SupervisorOptions {
@@ -24,5 +25,16 @@ export function checkedOptions({ supervisor, path, from, values }: Settled): Sup
 }
 
 export function supervisorOf(settled: Settled): Supervisor {
-  return new Supervisor({ batchScheduling: true, healthWindow: HEALTH_WINDOW_DEFAULT, ...checkedOptions(settled) })
+  const options = checkedOptions(settled)
+  return new Supervisor({ batchScheduling: true, healthWindow: HEALTH_WINDOW_DEFAULT, ...options, ...askOf(settled) })
+}
+
+/** Where workers that wait for the next supervisor find it: in the place of this one's control socket. */
+function askOf({ values: { orphans, script = 'handover', name, control } }: Settled): { orphansAsk?: string } {
+  if (orphans !== 'wait' || control === false) return {}
+  try {
+    return { orphansAsk: `unix:${resolve(placeOf({ script, name, control }).path)}` }
+  } catch {
+    return {} // whoever makes the socket says what is wrong
+  }
 }

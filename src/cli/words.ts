@@ -24,6 +24,12 @@ export function stepText(step: Step): string {
       return `worker ${worker} of generation ${generation} ended (${endText(step.end as WorkerEnd)})`
     case 'replaced':
       return `worker ${worker} is process ${pid} from now on; ${previous} finishes its connections`
+    case 'heir':
+      return `process ${pid} starts as successor of process ${previous}`
+    case 'frozen':
+      return 'clients wait: everything is handed over'
+    case 'succeeded':
+      return `process ${pid} has everything`
     case 'cut':
       return `drain timeout: ${step.connections} connections of worker ${worker} are cut`
     default:
@@ -33,6 +39,7 @@ export function stepText(step: Step): string {
 
 export function endText(end: WorkerEnd): string {
   if (end.error && end.code === null && end.signal === null) return `could not start: ${end.error.message}`
+  if (end.inherited) return 'how is not known: a process before this one had started it'
   return end.signal === null ? `exit code ${end.code}` : `signal ${end.signal}`
 }
 

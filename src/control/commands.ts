@@ -37,6 +37,8 @@ export interface CommandParts {
   ring: LineRing
   status: () => object
   stop: (order: StopOrder) => Promise<void>
+  /** Replaces the supervisor's process; settles with who it is now. */
+  upgrade: (progress: Progress) => Promise<object>
   /** The environment that workers have now. */
   env: NodeJS.ProcessEnv
 }
@@ -102,6 +104,10 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
     },
     stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
     logs: (asked) => logs(ring, asked),
+    upgrade: ({ options, progress }) => {
+      checked(options, {})
+      return parts.upgrade(progress)
+    },
   }
 }
 

@@ -1,17 +1,22 @@
 import { resolve } from 'node:path'
 import { registerBuiltinBootstraps } from '../bootstrap/builtin.js'
 import { connect } from '../bootstrap/connect.js'
-import { type ChannelListener, listen } from '../bootstrap/listen.js'
+import { ChannelListener } from '../bootstrap/listen.js'
+import { nameOf, UnixSource } from '../bootstrap/unix.js'
 import type { Channel } from '../channel/channel.js'
 import { HandoverError, SyscallError } from '../errors.js'
-import { CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
+import { BACKLOG_DEFAULT, CONTROL_CLIENTS_MAX, CONTROL_REACH, SOCKET_PATH_MAX } from '../limits.js'
+import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { ReloadOptions } from '../supervisor/options.js'
+import { listen } from '../syscalls/listen.js'
+import { ListeningPort } from '../transport/listening-port.js'
 import { type CommandParts, type ControlCommand, commandsOf, type StopOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
+import { unsupported } from './failure.js'
 import { LineRing } from './line-ring.js'
 import { checkName } from './names.js'
 import { Rates } from './rates.js'
-import { type MakeReload, Reloads } from './reloads.js'
+import { type MakeReload, type Progress, Reloads } from './reloads.js'
 import { Session } from './session.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
@@ -35,6 +40,12 @@ export interface ControlOptions {
   stop?: (order: StopOrder) => Promise<void>
   /** More commands, by name; they may stand for those there are. */
   commands?: Readonly<Record<string, ControlCommand>>
+  /** Replaces the supervisor's process; default: that is not supported. */
+  upgrade?: (progress: Progress) => Promise<object>
+  /** Milliseconds that workers of a supervisor that was killed have from now on; settles once this one serves. */
+  orphanTime?: () => Promise<number>
+  /** The socket as another process had it, which listens already. Given. */
+  inherited?: Descriptor
   /** Somebody was not let in, and why. */
   onRefused?: (reason: string) => void
   /** A reload failed; whoever asked for it has been told. */
@@ -45,17 +56,20 @@ export interface ControlOptions {
 export class ControlServer {
   readonly path: string
   readonly name: string
+  readonly #port: ListeningPort
   readonly #listener: ChannelListener
   readonly #sessions = new Set<Session>()
   readonly #reloads: Reloads
   readonly #rates: Rates
   readonly #commands: Record<string, ControlCommand>
+  readonly #orphanTime: (() => Promise<number>) | null
   #closing: Promise<void> | null = null
 
-  private constructor(listener: ChannelListener, options: ControlOptions) {
+  private constructor(port: ListeningPort, listener: ChannelListener, options: ControlOptions) {
     const { supervisor, name, script = null, env = process.env, ring = new LineRing() } = options
     this.name = name
     this.path = listener.address
+    this.#port = port
     this.#listener = listener
     const make = options.reload ?? ((how: ReloadOptions) => supervisor.reload(how))
     this.#reloads = new Reloads(supervisor, make, options.onReloadFailed ?? (() => {}))
@@ -68,8 +82,10 @@ export class ControlServer {
       ring,
       env,
       stop,
+      upgrade: options.upgrade ?? (() => unsupported('upgrade')),
       status: () => statusAnswer(supervisor.status(), this.#rates, { name, script, since }),
     }
+    this.#orphanTime = options.orphanTime ?? null
     this.#commands = { ...commandsOf(parts), ...options.commands }
     listener.on('refused', (_peer, reason) => options.onRefused?.(reason))
     listener.on('failed', () => {}) // it said nothing, or nothing that is a channel
@@ -89,11 +105,22 @@ export class ControlServer {
     const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
       kinds.length === 0 || 'a control socket takes words only'
     try {
-      return new ControlServer(await listen(`unix:${path}`, { mode: 0o600, admit: { uids }, willing }), options)
+      const port = portAt(path, options.inherited)
+      return new ControlServer(port, new ChannelListener(new UnixSource(port), { admit: { uids }, willing }), options)
     } catch (error) {
       if (error instanceof SyscallError) throw await whyNot(error, options)
       throw error
     }
+  }
+
+  /** The socket that listens, borrowed, for whoever goes on with it. */
+  get descriptor(): number {
+    return this.#port.fd
+  }
+
+  /** Lets nobody in, or goes on: who comes meanwhile waits for whoever takes over. */
+  hold(held: boolean): void {
+    this.#listener.hold(held)
   }
 
   /** A reload of this process's own; it waits for its turn among those of clients. */
@@ -117,16 +144,32 @@ export class ControlServer {
 
   #serve(channel: Channel): void {
     if (this.#closing !== null || this.#sessions.size >= CONTROL_CLIENTS_MAX) return channel.close()
-    const session = new Session(channel, this.#commands, {
-      type: 'welcome',
-      handover: handoverVersion,
-      name: this.name,
-      pid: process.pid,
-      commands: Object.keys(this.#commands),
-    })
+    const session = new Session(
+      channel,
+      this.#commands,
+      {
+        type: 'welcome',
+        handover: handoverVersion,
+        name: this.name,
+        pid: process.pid,
+        commands: Object.keys(this.#commands),
+      },
+      this.#orphanTime,
+    )
     this.#sessions.add(session)
     void session.ended.then(() => this.#sessions.delete(session))
   }
+}
+
+/** Makes the socket, or goes on with the one that another process had. */
+function portAt(path: string, inherited: Descriptor | undefined): ListeningPort {
+  const opened = { path: resolve(path), mode: 0o600 }
+  if (inherited !== undefined && nameOf(inherited.fd) === opened.path) {
+    listen(inherited.fd, BACKLOG_DEFAULT) // from now on the kernel tells clients that they reach this process
+    return ListeningPort.adopt(inherited, { path, opened })
+  }
+  inherited?.close() // it has another name now
+  return ListeningPort.open(opened)
 }
 
 /** @throws {RangeError} too long for a socket */

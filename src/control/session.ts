@@ -1,5 +1,7 @@
 import type { Channel } from '../channel/channel.js'
 import { CONTROL_ANSWERS_MAX, CONTROL_LAST_WORDS, CONTROL_REQUESTS_MAX } from '../limits.js'
+import { answerOrphan } from '../supervisor/orphans.js'
+import { asOrphan, type DrainOrder } from '../wire/control.js'
 import type { Asked, ControlCommand } from './commands.js'
 import { failureOf, unsupported } from './failure.js'
 import type { WorkerLine } from './line-ring.js'
@@ -13,12 +15,20 @@ export class Session {
   readonly ended: Promise<void>
   readonly #channel: Channel
   readonly #commands: Readonly<Record<string, ControlCommand>>
+  readonly #orphanTime: (() => Promise<number>) | null
   readonly #gone = new AbortController()
   readonly #unsaid = new Set<Promise<void>>()
   readonly #running = new Set<Promise<void>>()
 
-  constructor(channel: Channel, commands: Readonly<Record<string, ControlCommand>>, welcome: Welcome) {
+  /** @param orphanTime  milliseconds that workers of a supervisor that was killed have, once that is known; null: never */
+  constructor(
+    channel: Channel,
+    commands: Readonly<Record<string, ControlCommand>>,
+    welcome: Welcome,
+    orphanTime: (() => Promise<number>) | null = null,
+  ) {
     this.#channel = channel
+    this.#orphanTime = orphanTime
     this.#commands = commands
     channel.unref() // the workers keep a supervisor alive
     channel.on('refused', () => {}) // the client was told
@@ -59,6 +69,7 @@ export class Session {
   }
 
   #hear(message: unknown): void {
+    if (this.#orphanTime !== null && asOrphan(message) !== null) return void this.#answerOrphan(message)
     const request = requestOf(message)
     if ('wrong' in request) return this.#say(failureOf(request.id, new TypeError(request.wrong)))
     if (this.#running.size >= CONTROL_REQUESTS_MAX) {
@@ -66,6 +77,13 @@ export class Session {
     }
     const done = this.#answer(request).finally(() => this.#running.delete(done))
     this.#running.add(done)
+  }
+
+  /** A worker of a supervisor that was killed asks what to do. */
+  async #answerOrphan(message: unknown): Promise<void> {
+    const milliseconds = await this.#orphanTime?.().catch(() => null)
+    const order = milliseconds == null ? null : answerOrphan(message, milliseconds)
+    if (order !== null) this.#say(order)
   }
 
   async #answer({ id, command, options }: ControlRequest): Promise<void> {
@@ -98,7 +116,7 @@ export class Session {
     }
   }
 
-  #say(answer: ControlAnswer): void {
+  #say(answer: ControlAnswer | DrainOrder): void {
     if (this.#channel.closed) return
     // Whoever asks and does not listen is nobody to keep answers for.
     if (this.#unsaid.size >= CONTROL_ANSWERS_MAX) return this.#channel.close()

@@ -36,6 +36,8 @@ const RESUME_FRACTION = 0.1
  * clients wait in the kernel's queue; a connection that a target gives back goes to another, before any new one.
  */
 export class Dispatcher {
+  /** Connections ever given to a target, those given again after a target's death counted again. */
+  dispatched = 0
   readonly #choose: Chooser
   readonly #limit: number
   readonly #allGrouped: boolean
@@ -43,7 +45,6 @@ export class Dispatcher {
   readonly #lanes = new Map<number, Lane>()
   readonly #exhaustion: Exhaustion
   readonly #targets = new Map<Target, Set<Lane>>()
-  #dispatched = 0
   #over = false
 
   /** @throws {TypeError | RangeError} an unknown policy, a limit below 1 */
@@ -57,9 +58,9 @@ export class Dispatcher {
     this.#onSetback = options.onSetback ?? (() => {})
   }
 
-  /** Connections ever given to a target, those given again after a target's death counted again. */
-  get dispatched(): number {
-    return this.#dispatched
+  /** All ports that are dispatched. */
+  get lanes(): Lane[] {
+    return [...this.#lanes.values()]
   }
 
   /** Connections that came back from a target, or were decided, and wait for room. */
@@ -124,12 +125,12 @@ export class Dispatcher {
     }
     // Without one it is gone; else what it has open still counts for the limit in all.
     if (id === undefined) this.#targets.delete(target)
-    if (this.#sharesRoom) this.#resumeAll()
+    if (this.#sharesRoom) this.resumeAll()
   }
 
   /** A target may have more room than before: it became ready, claimed, finished or recovered. */
   roomier(target: Target): void {
-    if (this.#sharesRoom) return this.#resumeAll()
+    if (this.#sharesRoom) return this.resumeAll()
     for (const lane of this.#targets.get(target) ?? []) {
       if (lane.paused || lane.waiting.count > 0) this.#resume(lane)
     }
@@ -190,7 +191,8 @@ export class Dispatcher {
     return this.#limit !== Number.POSITIVE_INFINITY
   }
 
-  #resumeAll(): void {
+  /** Goes on with all ports, as far as there is room. */
+  resumeAll(): void {
     for (const lane of this.#lanes.values()) if (lane.paused || lane.waiting.count > 0) this.#resume(lane)
   }
 
@@ -227,7 +229,7 @@ export class Dispatcher {
   #giveWaiting(lane: Lane): void {
     const { waiting } = lane
     if (this.#over) return waiting.close()
-    if (waiting.count === 0 || lane.busy) return
+    if (waiting.count === 0 || lane.busy || lane.frozen) return
     const most = Math.min(waiting.count, this.#placesInAll()) // who was undecided has no place yet
     if (lane.refreshBudgets(most) > 0) {
       lane.busy = true
@@ -259,7 +261,7 @@ export class Dispatcher {
       if (at < 0) return false
       budgets[at] = (budgets[at] as number) - 1
       ;(targets[at] as Target).take(arrivals, index, id)
-      this.#dispatched += 1
+      this.dispatched += 1
       return true
     } catch {
       return false
@@ -282,7 +284,7 @@ export class Dispatcher {
   /** Polls a paused port again once a tenth of the capacity is free, lest it flutter at every single finish. */
   #resume(lane: Lane): void {
     this.#giveWaiting(lane)
-    if (!lane.paused || lane.retired || lane.retry !== null) return
+    if (!lane.paused || lane.retired || lane.frozen || lane.retry !== null) return
     const { room, capacity } = lane
     const enough = Math.max(1, RESUME_FRACTION * Math.min(capacity, this.#limit))
     if (Math.min(room, this.#roomInAll()) < enough) return

@@ -13,6 +13,8 @@ export class Lane {
   paused = true
   retired = false
   busy = false
+  /** Nothing is accepted, decided or given: another process may do it. */
+  frozen = false
   retry: NodeJS.Timeout | null = null
   /** Until those that wait for room in their group have waited long enough. */
   patience: NodeJS.Timeout | null = null
@@ -49,6 +51,12 @@ export class Lane {
     if (this.paused) return
     this.paused = true
     this.port.pause()
+  }
+
+  freeze(frozen: boolean): void {
+    this.frozen = frozen
+    if (frozen) this.pause()
+    this.handshake?.hold(frozen)
   }
 
   /** Nothing more is given to anybody. */

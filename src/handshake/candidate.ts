@@ -1,3 +1,5 @@
+import { SO_ERROR, SOL_SOCKET } from '../syscalls/constants.js'
+import { getsockoptInt } from '../syscalls/sockopt.js'
 import type { SocketAddress } from '../transport/address.js'
 import { type Arrivals, type Connection, describe } from '../transport/arrivals.js'
 import type { Proxied } from '../transport/proxied.js'
@@ -26,6 +28,7 @@ export class Candidate implements Inspected {
   taken = false
   #batch: Arrivals | null
   readonly #index: number
+  readonly #first: Inspect
   #ends: Connection | null = null
 
   /** Takes row `index` of a batch. */
@@ -33,6 +36,7 @@ export class Candidate implements Inspected {
     this.descriptor = batch.descriptor(index)
     this.since = since
     this.inspect = inspect
+    this.#first = inspect
     this.#batch = batch
     this.#index = index
   }
@@ -43,6 +47,16 @@ export class Candidate implements Inspected {
 
   get local(): SocketAddress | null {
     return this.proxied === null ? this.#known().local : this.proxied.local
+  }
+
+  /** Nothing was taken from it: anybody could look at it anew. */
+  get isUntouched(): boolean {
+    return this.proxied === null && this.inspect === this.#first
+  }
+
+  /** The connection is broken, and its last bytes are of no use to anybody. */
+  get hasFailed(): boolean {
+    return getsockoptInt(this.descriptor, SOL_SOCKET, SO_ERROR) !== 0
   }
 
   /** The batch is about to be filled with others. */

@@ -1,12 +1,10 @@
 import { dropped } from '../diagnostics.js'
 import { FIRST_LOOK_BYTES, LOOKS_MAX } from '../limits.js'
-import { SO_ERROR, SOL_SOCKET } from '../syscalls/constants.js'
 import { close } from '../syscalls/descriptor.js'
 import { recvmsg, WOULD_BLOCK } from '../syscalls/message.js'
 import { EVERY_TIME, READY, ReadyQueue } from '../syscalls/ready.js'
-import { getsockoptInt } from '../syscalls/sockopt.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
-import { type ArrivalNote, arrivalNote } from '../transport/arrival-note.js'
+import { arrivalNote } from '../transport/arrival-note.js'
 import type { Arrivals } from '../transport/arrivals.js'
 import { Alarm } from './alarm.js'
 import { Candidate } from './candidate.js'
@@ -14,20 +12,11 @@ import { Farewells } from './farewell.js'
 import { type Judged, judge } from './judge.js'
 import { firstLooks, type Look, nextLooks } from './look.js'
 import type { SettledHandshake } from './options.js'
+import type { HandshakeOwner } from './owner.js'
+import type { Setback } from './setback.js'
 import type { Header, Refusal, Route } from './verdict.js'
 
-/** Why a connection did not get to a worker, or not where it asked for. */
-export type Setback = 'refused' | 'late' | 'too long' | 'crowded out' | 'broken off' | 'inspection failed'
-
-/** Who hands over what is decided. */
-export interface HandshakeOwner {
-  /** Gives the descriptor. */
-  decided(descriptor: number, note: ArrivalNote): void
-  /** All that could be decided for now is. */
-  settled(): void
-  /** Something else became of a connection; what `otherwise` says follows. Clients that just went are not told of. */
-  setback(setback: Setback, reason: string, connection: Candidate): void
-}
+export type { HandshakeOwner, Setback }
 
 /**
  * Connections between accept(2) and the choice of a target, while it is looked at what their clients say.
@@ -63,6 +52,19 @@ export class Handshake {
   /** Connections that are undecided now. */
   get count(): number {
     return this.#undecided.size
+  }
+
+  /** Reads nothing and gives nobody up from now on, or goes on. */
+  hold(held: boolean): void {
+    if (this.#closed) return
+    this.#watcher.watch(held ? 0 : READABLE)
+    if (held) this.#alarm.clear()
+    else this.#expire()
+  }
+
+  /** Those that are undecided now. Borrowed. */
+  get undecided(): Candidate[] {
+    return [...this.#undecided.values()]
   }
 
   /** Looks at connections that were just accepted. Takes all rows. */
@@ -131,7 +133,7 @@ export class Handshake {
     for (const [candidate, events] of reported) {
       if (candidate.taken) continue
       // An error or the end of both directions is reported as all events there are, whatever was asked for.
-      if ((events & READY.writable) !== 0 && hasFailed(candidate)) this.#gone(candidate)
+      if ((events & READY.writable) !== 0 && candidate.hasFailed) this.#gone(candidate)
       else {
         candidate.hungUp ||= (events & READY.urgent) !== 0
         this.#lookAgain(candidate)
@@ -291,9 +293,4 @@ export class Handshake {
     if (!this.#closed) this.#alarm.setFor(next)
     this.#owner.settled()
   }
-}
-
-/** The connection is broken, and its last bytes are of no use to anybody. */
-function hasFailed({ descriptor }: Candidate): boolean {
-  return getsockoptInt(descriptor, SOL_SOCKET, SO_ERROR) !== 0
 }

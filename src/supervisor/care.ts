@@ -4,6 +4,7 @@ import { HUNG_GRACE, LAG_BEATS, LIMIT_LIFE_MIN, LIMIT_REST_FIRST, LIMIT_REST_LAS
 import type { FromWorker } from '../wire/control.js'
 import type { SettledCare } from './care-options.js'
 import type { SupervisorEvents } from './events.js'
+import type { Gate } from './gate.js'
 import { asBeat, type Pulse } from './pulse.js'
 import type { Replacement } from './replacements.js'
 import type { Slot } from './slot.js'
@@ -19,6 +20,8 @@ export interface CareOwner {
   /** Its worker is hung, and given nothing; or goes on. */
   suspend(slot: Slot, suspended: boolean): void
   replace(slot: Slot): Replacement
+  /** Closed while nobody is heard, started or ended. */
+  readonly gate: Gate
   tell<Name extends CareEvent>(name: Name, event: SupervisorEvents[Name][0]): void
 }
 
@@ -78,13 +81,14 @@ export class WorkerCare {
 
   #tick(): void {
     const now = performance.now()
+    if (this.#owner.gate.isClosed) this.#ticked = now
     this.#clock += Math.min(now - this.#ticked, 2 * this.#options.heartbeat)
     this.#ticked = now
     setImmediate(() => this.#look()) // what workers have said by now is heard before that
   }
 
   #look(): void {
-    if (this.#timer === null) return
+    if (this.#timer === null || this.#owner.gate.isClosed) return
     for (const slot of this.#owner.slots()) {
       const { pulse } = slot
       if (pulse === null || pulse.hung || slot.debugged) continue
@@ -107,7 +111,7 @@ export class WorkerCare {
     const kill = (): void => {
       if (pulse.hung && slot.pulse === pulse) slot.kill()
     }
-    const killSoon = (): void => void setTimeout(kill, HUNG_GRACE).unref()
+    const killSoon = (): void => void setTimeout(() => this.#owner.gate.pass(kill), HUNG_GRACE).unref()
     if (!this.#owner.serves(slot)) return killSoon()
     this.#owner.replace(slot).tookOver.then(killSoon, (error: Error) => {
       kill()

@@ -13,6 +13,21 @@ export interface ChannelTargetStatus extends TargetStatus {
   readonly accepts: boolean
 }
 
+/** What a target counts. JSON. */
+export interface TargetState {
+  readonly ready: boolean
+  readonly draining: boolean
+  /** It is hung. */
+  readonly suspended: boolean
+  readonly taken: number
+  readonly accepted: number
+  /** The ports it accepts from. */
+  readonly ports: readonly number[]
+  readonly served: readonly number[]
+  readonly returned: number
+  readonly finished: number
+}
+
 /**
  * A target at the other end of a channel: a worker process, a worker thread, a peer.
  *
@@ -75,6 +90,33 @@ export class ChannelTarget implements PortTaker {
 
   get isReady(): boolean {
     return this.#ready
+  }
+
+  get state(): TargetState {
+    return {
+      ready: this.#ready,
+      draining: this.#draining,
+      suspended: this.#suspended,
+      taken: this.#taken,
+      accepted: this.#accepted,
+      ports: [...this.#ports],
+      served: [...this.served],
+      returned: this.#returned,
+      finished: this.#finished,
+    }
+  }
+
+  /** Counts on from where another stopped. */
+  resume({ ready, draining, suspended, taken, accepted, ports, served, returned, finished }: TargetState): void {
+    this.#ready = ready
+    this.#draining = draining
+    this.#suspended = suspended
+    this.#taken = taken
+    this.#accepted = accepted
+    for (const id of ports) this.#ports.add(id)
+    for (const id of served) this.served.add(id)
+    this.#returned = returned
+    this.#finished = finished
   }
 
   get capacity(): number {
@@ -147,6 +189,10 @@ export class ChannelTarget implements PortTaker {
 
   get takesPorts(): boolean {
     return this.#channel.peer?.capabilities.includes('ports') === true
+  }
+
+  hasPort(id: number): boolean {
+    return this.#ports.has(id)
   }
 
   givePort(id: number, descriptor: number): void {

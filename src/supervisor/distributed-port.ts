@@ -3,17 +3,26 @@ import type { Acceptor } from '../transport/acceptor.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { AcceptBatch } from '../transport/arrivals.js'
 import { assertFree, type ListenOptions } from '../transport/listen-options.js'
-import { ListeningPort } from '../transport/listening-port.js'
+import type { ListeningPort } from '../transport/listening-port.js'
 import type { DistributionMode } from './distribution-options.js'
+import { KeptPorts } from './port-keeper.js'
 
 /** A target that can accept by itself. */
 export interface PortTaker extends Target {
   /** Its release knows how. */
   readonly takesPorts: boolean
+  /** It accepts from this port already. */
+  hasPort(id: number): boolean
   /** Lets it accept from a port. Borrows the descriptor. @throws {HandoverError | SyscallError} it cannot be told */
   givePort(id: number, descriptor: number): void
   /** It accepts no more. @param last  nobody else will: it takes what waits first */
   refrain(id: number, last: boolean): void
+}
+
+/** A listening socket, and the place it is for; null: nobody's yet, or everybody's. */
+export interface Socket {
+  readonly port: ListeningPort
+  readonly place: string | null
 }
 
 /** A listening socket, and who accepts from it besides the master. */
@@ -35,6 +44,9 @@ export class DistributedPort implements Acceptor {
   readonly id: number
   readonly mode: DistributionMode
   readonly #options: ListenOptions
+  /** Nobody else is to share the address. */
+  readonly #alone: boolean
+  readonly #kept: KeptPorts
   readonly #members: Member[] = []
   /** Attached, and handed connections by the master. */
   readonly #fed = new Set<Target>()
@@ -44,15 +56,40 @@ export class DistributedPort implements Acceptor {
   /** The master takes what waits, whoever else does. */
   #sweeping = false
 
-  /** Binds and listens. @throws as `ListeningPort.open` */
-  constructor(id: number, mode: DistributionMode, options: ListenOptions) {
+  /**
+   * Binds and listens, or goes on with sockets that do already. Takes those.
+   * @param kept  opens sockets, and closes them
+   * @param there  its sockets in order, each with the place it is for
+   * @throws as `ListeningPort.open`
+   */
+  constructor(
+    id: number,
+    mode: DistributionMode,
+    options: ListenOptions,
+    kept = new KeptPorts(),
+    there: readonly Socket[] = [],
+  ) {
     this.id = id
     this.mode = mode
+    this.#kept = kept
     const grouped = mode === 'reuseport' && !('path' in options)
-    // Whoever else has the port open in the same way would get part of the connections, and nobody would notice.
-    if (grouped && !options.reusePort && options.port !== 0) assertFree(options)
+    this.#alone = !('reusePort' in options && options.reusePort)
     this.#options = grouped ? { ...options, reusePort: true } : options
-    this.#last = this.#open(this.#options)
+    for (const { port, place } of there) this.#add(port, place)
+    if (there.length === 0) this.#begin(grouped)
+    this.#last = this.#first
+  }
+
+  /** Takes what is kept, or opens one. Of a group all that are kept are taken: clients wait in each. */
+  #begin(grouped: boolean): void {
+    const options = this.#options
+    for (let found = this.#kept.find(options); found !== null; found = grouped ? this.#kept.find(options) : null) {
+      this.#add(found, null)
+    }
+    if (this.#members.length > 0) return
+    // Whoever else has the port open in the same way would get part of the connections, and nobody would notice.
+    if (grouped && this.#alone && 'port' in options && options.port !== 0) assertFree(options)
+    this.#open(options)
   }
 
   get #first(): Member {
@@ -61,6 +98,16 @@ export class DistributedPort implements Acceptor {
 
   get address(): SocketAddress | string {
     return this.#first.port.address
+  }
+
+  /** How it was asked for. */
+  get options(): ListenOptions {
+    return this.#options
+  }
+
+  /** Its sockets in order, borrowed, each with the place it is for. */
+  get sockets(): readonly Socket[] {
+    return this.#members
   }
 
   get batch(): AcceptBatch {
@@ -88,7 +135,7 @@ export class DistributedPort implements Acceptor {
     const member = this.mode === 'share' ? this.#first : this.#of(target.id)
     if (member?.takers.has(target)) return
     if (this.mode === 'dispatch' || !accepts || member === undefined) return
-    if (!give(target, this.id, member)) return this.feed(target)
+    if (!target.hasPort(this.id) && !give(target, this.id, member)) return this.feed(target)
     this.#fed.delete(target)
     member.takers.add(target)
     this.#watch()
@@ -132,6 +179,7 @@ export class DistributedPort implements Acceptor {
     const before = port.fd
     port.renew()
     if (port.fd === before) return
+    this.#kept.renewed(port)
     for (const taker of [...takers]) if (!give(taker, this.id, this.#first)) this.feed(taker)
     if (this.mode !== 'dispatch') this.#sweep(take)
   }
@@ -140,8 +188,18 @@ export class DistributedPort implements Acceptor {
     this.#first.port.chmod(mode, keep)
   }
 
-  close(): void {
-    for (const { port } of this.#members) port.close()
+  /** Listens no more. @param ends  this process is about to: whoever keeps ports keeps them */
+  close(ends = false): void {
+    for (const { port } of this.#members) {
+      if (ends) port.close()
+      else this.#kept.close(port)
+    }
+    this.#watched.clear()
+  }
+
+  /** Another process has it: closes our copies, in silence. */
+  abandon(): void {
+    for (const { port } of this.#members) port.abandon()
     this.#watched.clear()
   }
 
@@ -167,7 +225,11 @@ export class DistributedPort implements Acceptor {
   }
 
   #open(options: ListenOptions): Member {
-    const member: Member = { port: ListeningPort.open(options), place: null, takers: new Set() }
+    return this.#add(this.#kept.open(options), null)
+  }
+
+  #add(port: ListeningPort, place: string | null): Member {
+    const member: Member = { port, place, takers: new Set() }
     this.#members.push(member)
     this.#watch()
     return member

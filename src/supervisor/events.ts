@@ -61,6 +61,8 @@ export interface SupervisorEvents {
   rolledBack: [event: { generation: number; to: number; reason: string }]
   /** All workers of the generation before are gone. */
   reloaded: [event: { generation: number; previous: number }]
+  /** Another process has all of it now: its workers, its ports. This one has nothing left to do. */
+  succeeded: [event: { pid: number }]
   /** A worker's channel broke the protocol; the worker is being ended. */
   broken: [event: { worker: number; error: Error }]
   /** A worker owes claims for a second and makes none: it gets no more connections until it does. */

@@ -18,6 +18,12 @@ export interface GenerationStatus {
   workers: number
 }
 
+/** Where a generation stands. JSON. */
+export interface Standing extends Pick<GenerationStatus, 'state' | 'since' | 'deadline'> {
+  /** What paths led to when it was made. */
+  readonly real: readonly (readonly [path: string, to: string])[]
+}
+
 /**
  * The workers that run one version of the application.
  *
@@ -65,11 +71,24 @@ export class Generation {
     this.#slots = this.#slots.filter((other) => other !== slot)
   }
 
+  /** What a successor goes on with, besides its places. */
+  get record(): Standing {
+    return { state: this.#state, since: this.#since, deadline: this.#deadline, real: [...this.#real] }
+  }
+
+  /** Goes on where another supervisor stopped; before places are added, so that they lead where they led. */
+  resume({ state, since, deadline, real }: Standing): void {
+    this.#state = state
+    this.#since = since
+    this.#deadline = deadline
+    for (const [path, to] of real) this.#real.set(path, to)
+  }
+
   /** @param milliseconds  until this state ends at the latest */
   enter(state: GenerationState, milliseconds?: number): void {
+    if (state !== this.#state) this.#since = Date.now()
     this.#state = state
-    this.#since = Date.now()
-    this.#deadline = milliseconds === undefined ? null : this.#since + milliseconds
+    this.#deadline = milliseconds === undefined ? null : Date.now() + milliseconds
   }
 
   /** Lets all workers finish what they have; settles when they are gone. @see Slot.stop */

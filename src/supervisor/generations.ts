@@ -33,6 +33,8 @@ export class Generations {
   readonly #replacements: Replacements
   readonly #drainTimeout: number
   #current: Generation
+  /** What the next generation is made of, if that is not what the current one was. */
+  #base: readonly Place[] | null = null
   /** The last number given away. One that failed keeps its own. */
   #last = 1
 
@@ -69,6 +71,42 @@ export class Generations {
   /** Whether a reload or a change of their number is under way, or waits, or a worker is being replaced. */
   get changing(): boolean {
     return this.#turns.length > 0 || this.#replacements.count > 0
+  }
+
+  /** What a successor goes on with. */
+  get stage(): Stage {
+    return this.#stage
+  }
+
+  get current(): Generation {
+    return this.#current
+  }
+
+  /** The last number given away. */
+  get last(): number {
+    return this.#last
+  }
+
+  /** What is under way, so that no other supervisor can go on here; null: nothing. */
+  get underWay(): string | null {
+    if (this.#turns.length > 0) return 'a reload or a change of the number of workers is under way'
+    return this.#replacements.count > 0 ? 'a worker is being replaced' : null
+  }
+
+  /** Goes on with the generations of another supervisor; the next one is made of our own places. */
+  resume(all: readonly Generation[], current: Generation, last: number): void {
+    this.#base = this.#current.places
+    this.#stage.all.clear()
+    for (const generation of all) this.#stage.all.add(generation)
+    this.#current = current
+    this.#last = last
+  }
+
+  /** Another supervisor goes on with all of them. */
+  letGo(): void {
+    this.#stage.stopped = true
+    for (const slot of this.slots) slot.letGo()
+    this.#stage.all.clear()
   }
 
   /** @throws {TypeError} a script is not there */
@@ -196,7 +234,10 @@ export class Generations {
 
   /** @throws {TypeError | RangeError} there is no such script, group, or number */
   #placesFor({ change, workers, groups }: SettledReload): readonly Place[] {
-    let places = this.#current.places.map((place) => ({ ...place, program: { ...place.program, ...change } }))
+    let places = (this.#base ?? this.#current.places).map((place) => ({
+      ...place,
+      program: { ...place.program, ...change },
+    }))
     if (workers !== undefined) places = resized(places, null, workers)
     for (const [group, count] of Object.entries(groups)) places = resized(places, group, count)
     checkScripts(places)
@@ -207,10 +248,11 @@ export class Generations {
     const stage = this.#stage
     if (stage.stopped) throw stopped()
     const places = this.#placesFor(reload)
-    const previous = this.#current
+    const [previous, base] = [this.#current, this.#base]
     const next = new Generation(++this.#last, places, reload.readiness, stage.owner)
     const makeCurrent = (generation: Generation): void => {
       this.#current = generation
+      this.#base = generation === next ? null : base
       const why = 'a reload replaces all workers'
       this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', why), false)
     }

@@ -12,11 +12,12 @@ import {
   settleHealthWindow,
   settleReadiness,
 } from './generation-options.js'
+import { ORPHAN_OPTIONS, type OrphanOptions, type SettledOrphans, settleOrphans } from './orphans.js'
 import { type GroupOptions, type Place, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
-export interface SupervisorOptions extends DistributionOptions, GenerationOptions, CareOptions {
+export interface SupervisorOptions extends DistributionOptions, GenerationOptions, CareOptions, OrphanOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */
   script?: string
   args?: readonly string[]
@@ -98,6 +99,7 @@ export interface SettledOptions {
   drainTimeout: number
   /** 0: none. */
   ticketRotation: number
+  orphans: SettledOrphans
   readiness: SettledReadiness
   healthWindow: number
 }
@@ -121,6 +123,7 @@ const KNOWN: readonly (keyof SupervisorOptions)[] = [
   'batchScheduling',
   'drainTimeout',
   'ticketRotation',
+  ...ORPHAN_OPTIONS,
   ...GENERATION_OPTIONS,
   ...CARE_OPTIONS,
   'distribution',
@@ -167,6 +170,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     batchScheduling: options.batchScheduling ?? false,
     drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
     ticketRotation: ticketRotation(options.ticketRotation),
+    orphans: settleOrphans(options),
     readiness: settleReadiness(options.readiness),
     healthWindow: settleHealthWindow(options.healthWindow),
     care: settleCare(options, options.threads ?? false),

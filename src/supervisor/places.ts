@@ -1,5 +1,6 @@
 import { checkOptions, shown, wholeNumber } from '../arguments.js'
 import { WORKERS_MAX } from '../limits.js'
+import type { SettledOrphans } from './orphans.js'
 import { absoluteScript, checkScript } from './script.js'
 import type { Program } from './worker.js'
 
@@ -29,6 +30,20 @@ export interface Place {
 /** What the worker of a place runs. */
 export function programOf({ program, own }: Place): Program {
   return { ...program, ...own, env: { ...program.env, ...own.env } }
+}
+
+/** The same with what a worker there is told of itself. */
+export function programAt(place: Place, generation: number, { wait, ask }: SettledOrphans): Program {
+  const program = programOf(place)
+  const { HANDOVER_GROUP: _ofOurOwn, HANDOVER_ORPHANS: _too, ...env } = program.env // a supervisor may run in a worker
+  const own = {
+    HANDOVER_WORKER: String(place.number),
+    HANDOVER_GENERATION: String(generation),
+    ...(place.group === null ? {} : { HANDOVER_GROUP: place.group }),
+    ...(wait ? { HANDOVER_ORPHANS: 'wait' } : {}),
+    ...(wait && ask !== null ? { HANDOVER_CONTROL: ask } : {}),
+  }
+  return { ...program, env: { ...env, ...own } }
 }
 
 /** @throws {TypeError} there is no such script */

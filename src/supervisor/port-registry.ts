@@ -3,37 +3,19 @@ import { errnoOf, SyscallError } from '../errors.js'
 import { placeOf, type SettledHandshake } from '../handshake/options.js'
 import { SELF_STATUS_DELAY } from '../limits.js'
 import type { SocketAddress } from '../transport/address.js'
-import type { ListenOptions } from '../transport/listening-port.js'
+import type { ListeningPort, ListenOptions } from '../transport/listening-port.js'
 import type { ListenReply, ListenRequest } from '../wire/control.js'
 import { DistributedPort, type PortTaker } from './distributed-port.js'
-import { modeOf, type SettledDistribution } from './distribution-options.js'
-
-/** A worker's place in a generation, by identity. */
-export interface PortUser {
-  /** The same in each generation. */
-  readonly number: number
-}
-
-/** How connections get to the workers. */
-export interface Distribution {
-  readonly rules: SettledDistribution
-  /** Every worker is of some group; else only those of none accept by themselves. */
-  readonly allGrouped: boolean
-  /** Connections that a worker which accepts by itself may have; null: no limit. */
-  readonly most: number | null
-}
-
-interface Entry {
-  id: number
-  key: string
-  /** As it was asked for. */
-  host: string
-  port: DistributedPort
-  /** The supervisor opened it by itself: it stays open as long as that does. */
-  own: boolean
-  /** Worker places that listen here. One whose worker died counts on: its successor will listen again. */
-  users: Set<PortUser>
-}
+import { modeOf } from './distribution-options.js'
+import {
+  type Distribution,
+  optionsOf,
+  type PortEntry,
+  type PortUser,
+  type ResumedPort,
+  wasOpenedAs,
+} from './port-entry.js'
+import { KeptPorts, type PortKeeper } from './port-keeper.js'
 
 /**
  * The listening ports that workers asked for. The first to ask opens one; the others share it. It is closed when
@@ -45,7 +27,8 @@ export class PortRegistry {
   readonly #statusDelay: number
   readonly #handshakes: readonly SettledHandshake[]
   readonly #distribution: Distribution
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Map<string, PortEntry>()
+  readonly #kept = new KeptPorts()
   #ids = 0
   #retired = false
 
@@ -80,7 +63,7 @@ export class PortRegistry {
     let entry = this.#entries.get(key) ?? (nth === 0 ? this.#bound(host, port) : undefined)
     const opened = entry === undefined
     if (entry === undefined) {
-      entry = this.#add(key, host, this.#optionsOf(request), false)
+      entry = this.#add(key, host, optionsOf(request, this.#backlog), false)
     } else {
       const { id, port } = entry
       port.renew(() => this.#dispatcher.acceptWaiting(id))
@@ -109,7 +92,7 @@ export class PortRegistry {
     if (this.#retired) throw new SyscallError(errnoOf('ECANCELED'), 'listen')
   }
 
-  #reply(reply: number, entries: Entry[], address: SocketAddress | null): ListenReply {
+  #reply(reply: number, entries: PortEntry[], address: SocketAddress | null): ListenReply {
     const alone = entries.every(({ port }) => port.mode !== 'dispatch')
     const statusDelay = alone ? Math.max(this.#statusDelay, SELF_STATUS_DELAY) : this.#statusDelay
     const { most } = this.#distribution
@@ -122,33 +105,71 @@ export class PortRegistry {
    */
   openOwn(list: readonly ListenOptions[], opened: (address: SocketAddress | string) => void): void {
     try {
-      for (const options of list) opened(this.#openOne(options).address)
+      for (const options of list) opened(this.#openOne(options).port.address)
     } catch (error) {
       this.clear()
       throw error
     }
   }
 
-  #openOne(options: ListenOptions): DistributedPort {
+  /** Who keeps ports beyond the end of this process. */
+  set keeper(keeper: PortKeeper | null) {
+    this.#kept.keeper = keeper
+  }
+
+  #openOne(options: ListenOptions): PortEntry {
     const host = 'path' in options ? options.path : (options.host ?? '')
     const backlog = this.#backlog === undefined ? {} : { backlog: this.#backlog }
-    return this.#add(`own:${this.#ids}`, host, { ...options, ...backlog }, true).port
+    return this.#add(`own:${this.#ids}`, host, { ...options, ...backlog }, true)
   }
 
   /** @throws as `ListeningPort.open` */
-  #add(key: string, host: string, options: ListenOptions, own: boolean): Entry {
+  #add(key: string, host: string, options: ListenOptions, own: boolean): PortEntry {
     const id = ++this.#ids
     const mode = modeOf(this.#distribution.rules, 'path' in options ? options.path : options.port)
-    const port = new DistributedPort(id, mode, options)
+    const port = new DistributedPort(id, mode, options, this.#kept)
+    return this.#enter({ id, key, host, port, own, users: new Set<PortUser>() })
+  }
+
+  #enter(entry: PortEntry): PortEntry {
+    const { id, port } = entry
     try {
       this.#dispatcher.open(id, port, this.#handshakeOf(port))
     } catch (error) {
       port.close()
       throw error
     }
-    const added = { id, key, host, port, own, users: new Set<PortUser>() }
-    this.#entries.set(key, added)
-    return added
+    this.#entries.set(entry.key, entry)
+    return entry
+  }
+
+  /** All that are open. Borrowed. */
+  get entries(): readonly PortEntry[] {
+    return [...this.#entries.values()]
+  }
+
+  /** The name that a socket is kept under; null: it is not. */
+  keptAs(port: ListeningPort): string | null {
+    return this.#kept.nameOf(port)
+  }
+
+  /** Goes on with a port that somebody else had. Takes its sockets, which may be kept under names. */
+  resume(entry: ResumedPort): PortEntry {
+    const { mode, options, sockets, ...known } = entry
+    this.#ids = Math.max(this.#ids, entry.id)
+    for (const { port, kept } of sockets) this.#kept.resume(port, kept)
+    return this.#enter({ ...known, port: new DistributedPort(entry.id, mode, options, this.#kept, sockets) })
+  }
+
+  /**
+   * Opens ports of the supervisor's own that are not open yet; those that are not among them are workers' alone.
+   * @throws {SyscallError | RangeError | TypeError} as `ListeningPort.open`
+   */
+  keepListening(list: readonly ListenOptions[]): void {
+    const open = (options: ListenOptions): PortEntry =>
+      this.entries.find((entry) => entry.own && wasOpenedAs(entry, options)) ?? this.#openOne(options)
+    const own = new Set(list.map(open))
+    for (const entry of this.entries) entry.own = own.has(entry)
   }
 
   #handshakeOf({ address, mode }: DistributedPort): SettledHandshake | null {
@@ -229,7 +250,7 @@ export class PortRegistry {
     for (const entry of [...this.#entries.values()]) if (entry.users.has(place)) this.#leave(entry, place)
   }
 
-  #leave(entry: Entry, place: PortUser): void {
+  #leave(entry: PortEntry, place: PortUser): void {
     entry.users.delete(place)
     if (entry.users.size > 0 || entry.own) return
     this.#entries.delete(entry.key)
@@ -242,7 +263,7 @@ export class PortRegistry {
     this.#retired = true
     for (const { id, port } of this.#entries.values()) {
       port.acceptLast(() => this.#dispatcher.retire(id))
-      port.close()
+      port.close(true)
     }
   }
 
@@ -250,26 +271,20 @@ export class PortRegistry {
   clear(): void {
     for (const entry of this.#entries.values()) {
       this.#dispatcher.shut(entry.id)
-      entry.port.close()
+      entry.port.close(true)
     }
     this.#entries.clear()
   }
 
   /** A port that was opened as "any" and is now asked for by the number it got. */
-  #bound(host: string, port: number | null): Entry | undefined {
+  #bound(host: string, port: number | null): PortEntry | undefined {
     return [...this.#entries.values()].find(
       ({ port: { address }, host: asked }) => asked === host && typeof address !== 'string' && address.port === port,
     )
   }
 
-  #byId(id: number): Entry | undefined {
+  #byId(id: number): PortEntry | undefined {
     return [...this.#entries.values()].find((entry) => entry.id === id)
-  }
-
-  #optionsOf({ host, port, backlog, ipv6Only, reusePort, umask }: ListenRequest): ListenOptions {
-    const queue = this.#backlog ?? Math.max(1, backlog)
-    if (port === null) return { path: host, backlog: queue, mode: 0o777 & ~umask }
-    return { port, backlog: queue, ipv6Only, reusePort, ...(host === '' ? {} : { host }) }
   }
 }
 

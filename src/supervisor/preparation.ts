@@ -6,7 +6,7 @@ import { programOf } from './places.js'
 import { Questions } from './readiness.js'
 import type { Slot } from './slot.js'
 import { Failure, type Stage, type Watch } from './stage.js'
-import type { WorkerEnd } from './worker.js'
+import { howEnded, type WorkerEnd } from './worker.js'
 
 /** Who gets ready, and instead of whom. */
 export interface Candidates {
@@ -177,5 +177,5 @@ export class Preparation implements Watch {
 
 /** What became of a worker, in words. */
 export function endOf(slot: Slot, end: WorkerEnd): string {
-  return `worker ${slot.number} ended (${end.signal ?? `exit code ${end.code}`})`
+  return `worker ${slot.number} ended (${howEnded(end)})`
 }

@@ -17,7 +17,7 @@ export interface PulseStatus {
 
 /** The signs of life of one worker, from its start to its end. */
 export class Pulse {
-  readonly since = Date.now()
+  readonly since: number
   /** On the clock of whoever counts beats; null: none yet. */
   heardAt: number | null = null
   /** On the same clock: since when there should be some; null: none is to be expected. */
@@ -25,24 +25,41 @@ export class Pulse {
   hung = false
   /** Beats in a row with too much lag. */
   late = 0
-  #last: { beat: BeatNotice; at: number } = {
+  /** Null: what was before is not known. */
+  #last: { beat: BeatNotice; at: number } | null = {
     beat: { type: 'beat', lag: 0, memory: 0, heap: 0, cpu: 0 },
     at: performance.now(),
   }
   #cpu = 0
 
+  constructor(since = Date.now()) {
+    this.since = since
+  }
+
+  /**
+   * Those of a worker that somebody else has listened to.
+   * @param beats  it gave some: from now on it is to give others
+   */
+  static resumed(since: number, beats: boolean, hung: boolean): Pulse {
+    const pulse = new Pulse(since)
+    pulse.#last = null
+    pulse.heardAt = beats ? 0 : null
+    pulse.hung = hung
+    return pulse
+  }
+
   /** @param now  on the clock of whoever counts beats */
   heard(beat: BeatNotice, now: number): void {
     const at = performance.now()
-    const passed = at - this.#last.at
-    if (passed > 0) this.#cpu = Math.max(0, beat.cpu - this.#last.beat.cpu) / passed
+    const last = this.#last
+    if (last !== null && at > last.at) this.#cpu = Math.max(0, beat.cpu - last.beat.cpu) / (at - last.at)
     this.#last = { beat, at }
     this.heardAt = now
   }
 
   status(): PulseStatus {
     const { since, hung } = this
-    if (this.heardAt === null) return { since, lag: null, memory: null, cpu: null, hung }
+    if (this.heardAt === null || this.#last === null) return { since, lag: null, memory: null, cpu: null, hung }
     const { lag, memory } = this.#last.beat
     return { since, lag, memory, cpu: Math.round(this.#cpu * 1000) / 1000, hung }
   }

@@ -7,7 +7,7 @@ import { HandoverError } from '../errors.js'
 import * as closedWithThread from '../syscalls/thread-end.js'
 import { asHandOver, type FromWorker, type HandOverMessage } from '../wire/control.js'
 import { badFrame } from '../wire/frame.js'
-import { WINDOW } from '../wire/hello.js'
+import { type Hello, WINDOW } from '../wire/hello.js'
 import { type DecodedOffer, encodeVerdict, Outcome } from '../wire/offer.js'
 import type { ChannelTarget } from './channel-target.js'
 
@@ -38,6 +38,16 @@ interface RelayEvents {
   offered(relayed: Relayed): void
   /** This worker did not take it. */
   refused(relayed: Relayed): void
+}
+
+/** What an end knows when nothing is on its way. JSON. */
+export interface RelayState {
+  /** The names of connections that the worker takes. */
+  readonly takes: readonly string[]
+  /** The number of the next offer to the worker. */
+  readonly offered: number
+  /** That of the last one from it; -1: there was none. */
+  readonly received: number
 }
 
 const NONE = new Int32Array(0)
@@ -109,6 +119,20 @@ export class RelayEnd {
     const target = this.#target
     if (target === null || target.places <= 0) return false
     return as === undefined ? target.isReady : this.#takes.has(as)
+  }
+
+  /** What a successor must know; null: something is on its way. */
+  get state(): RelayState | null {
+    if (this.#sent.count > 0 || this.#received.size > 0) return null
+    return { takes: [...this.#takes], offered: this.#sent.last, received: this.#last }
+  }
+
+  /** Goes on where another stopped, over the same link: the hellos are said. */
+  resume({ takes, offered, received }: RelayState, peer: Hello): void {
+    this.#takes = new Set(takes)
+    this.#sent.last = offered
+    this.#last = received
+    this.handlers.opened?.(peer, null)
   }
 
   /** Offers it to the worker. */

@@ -2,7 +2,7 @@ import type { PortRegistry } from './port-registry.js'
 import type { Slot } from './slot.js'
 
 /** What a place for a worker is for at the moment. */
-type Role = 'preparing' | 'serving' | 'standby' | 'leaving'
+export type Role = 'preparing' | 'serving' | 'standby' | 'leaving'
 
 /**
  * Who serves. Invariant: exactly the places that serve are attached to the ports; a worker that dies is replaced where its
@@ -14,6 +14,16 @@ export class Roles {
 
   constructor(ports: PortRegistry) {
     this.#ports = ports
+  }
+
+  /** What a place is for; undefined: nobody has said. */
+  of(slot: Slot): Role | undefined {
+    return this.#roles.get(slot)
+  }
+
+  /** Goes on with what somebody else had it for; whoever takes over attaches it. */
+  resume(slot: Slot, role: Role): void {
+    this.#roles.set(slot, role)
   }
 
   /** Whether new connections are this place's too. */

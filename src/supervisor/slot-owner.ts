@@ -1,6 +1,7 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { GivenBack } from '../dispatch/target.js'
 import { type SupervisorEvents, told } from './events.js'
+import { Gate } from './gate.js'
 import type { SettledOptions } from './options.js'
 import type { PortRegistry } from './port-registry.js'
 import { withoutProbes } from './probe-connection.js'
@@ -20,7 +21,7 @@ export interface Observers extends Pick<SlotOwner, 'message' | 'ended'> {
 
 /** Brings what happens at the places of workers to all who are to know. */
 export function slotOwner(
-  { limit, drainTimeout, threads, care }: SettledOptions,
+  { limit, drainTimeout, threads, care, orphans }: SettledOptions,
   relay: Relay,
   ports: PortRegistry,
   dispatcher: Dispatcher,
@@ -30,6 +31,8 @@ export function slotOwner(
     limit,
     drainTimeout,
     relay,
+    orphans,
+    gate: new Gate(),
     start: workerStarter(threads, care.affinity),
     started: (slot) => {
       started(slot)

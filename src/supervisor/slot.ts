@@ -1,17 +1,20 @@
 import { performance } from 'node:perf_hooks'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import type { LinkHandlers } from '../channel/handlers.js'
 import type { Returned } from '../channel/held-descriptors.js'
-import type { TargetStatus } from '../dispatch/target.js'
-import { KILL_AFTER, OUTPUT_GRACE } from '../limits.js'
 import type { FromMaster, FromWorker } from '../wire/control.js'
-import { Backoff } from './backoff.js'
 import { ChannelTarget } from './channel-target.js'
-import { type Place, programOf } from './places.js'
-import { Pulse, type PulseStatus } from './pulse.js'
+import type { Gate } from './gate.js'
+import type { SettledOrphans } from './orphans.js'
+import { type Place, programAt } from './places.js'
+import { Pulse } from './pulse.js'
 import type { Relay } from './relay.js'
+import { Restarts } from './restarts.js'
+import type { SlotRecord } from './slot-record.js'
+import { nobody, type SlotState, type WorkerStatus } from './slot-status.js'
+import { Tenant } from './tenant.js'
 import { isDebugged, type Program, type Worker, type WorkerEnd } from './worker.js'
+
+export type { SlotState, WorkerStatus } from './slot-status.js'
 
 /** What a place for a worker needs of the supervisor. */
 export interface SlotOwner {
@@ -21,6 +24,10 @@ export interface SlotOwner {
   readonly drainTimeout: number
   /** By which workers hand connections to one another. */
   readonly relay: Relay
+  /** What a worker does when this process is killed. */
+  readonly orphans: SettledOrphans
+  /** Closed while another process may take our place. */
+  readonly gate: Gate
   started(slot: Slot): void
   message(slot: Slot, target: ChannelTarget, message: FromWorker): void
   line(slot: Slot, stream: 'stdout' | 'stderr', text: string): void
@@ -33,48 +40,26 @@ export interface SlotOwner {
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
 }
 
-export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped' | 'failed'
-
-export interface WorkerStatus extends TargetStatus, PulseStatus {
-  worker: number
-  generation: number
-  pid: number
-  state: SlotState
-  restarts: number
-  /** It accepts connections by itself; word of them takes a moment. */
-  accepts: boolean
-}
-
-/** What is left at a place that was given up. */
-const NOBODY = {
-  ready: false,
-  draining: false,
-  stalled: false,
-  accepts: false,
-  queued: 0,
-  unclaimed: 0,
-  open: 0,
-  total: 0,
-}
-
 /** One place for a worker, filled again whenever the worker in it dies. Each has a fresh channel and target. */
 export class Slot {
   readonly number: number
   readonly generation: number
   /** The group it belongs to; null: none. */
   readonly group: string | null
+  readonly place: Place
+  /** What its workers run. */
   readonly #program: Program
   readonly #owner: SlotOwner
-  readonly #backoff = new Backoff()
   #worker: Worker | null = null
   #target: ChannelTarget | null = null
+  #tenant: Tenant | null = null
   #pulse: Pulse | null = null
+  #since = 0
   #state: SlotState = 'stopped'
   #failed = false
-  #restarts = 0
   /** Stopped for good. */
   #retired = false
-  #timer: NodeJS.Timeout | null = null
+  readonly #restarts: Restarts
   /** Settles when the worker that is to stop is gone. */
   #gone: Promise<void> | null = null
   #stopped: (() => void) | null = null
@@ -83,19 +68,13 @@ export class Slot {
   #output: Promise<unknown> = Promise.resolve()
 
   constructor(place: Place, generation: number, owner: SlotOwner) {
-    const { number, group } = place
-    const program = programOf(place)
-    this.number = number
-    this.group = group
+    this.number = place.number
+    this.group = place.group
     this.generation = generation
-    const own = {
-      HANDOVER_WORKER: String(number),
-      HANDOVER_GENERATION: String(generation),
-      ...(group === null ? {} : { HANDOVER_GROUP: group }),
-    }
-    this.#program = { ...program, env: { ...program.env, ...own } }
-    if (group === null) delete this.#program.env.HANDOVER_GROUP // a supervisor may itself run in a worker
+    this.place = place
+    this.#program = programAt(place, generation, owner.orphans)
     this.#owner = owner
+    this.#restarts = new Restarts(owner.gate, () => this.start())
   }
 
   get pid(): number {
@@ -108,7 +87,7 @@ export class Slot {
 
   /** Settles when all that the last worker wrote has been told, soon after its end. */
   get outputRead(): Promise<unknown> {
-    return this.#output
+    return this.#tenant?.outputRead ?? this.#output
   }
 
   /** The worker's; null while there is none. */
@@ -134,24 +113,18 @@ export class Slot {
   /** Starts a worker; one that cannot be started counts as one that ended at once. Does nothing after `stop`. */
   start(): void {
     if (this.#retired) return
-    const since = performance.now()
+    this.#since = performance.now()
     this.#state = 'starting'
-    let worker: Worker
     try {
-      worker = this.#startWorker()
+      this.#startWorker(this.#owner.start, new Pulse())
     } catch (error) {
       setImmediate(() => this.#ended({ code: null, signal: null, error: error as Error }, 0))
       return
     }
-    worker.ended.then((end) => {
-      worker.channel.closeAfterDeath()
-      this.#ended(end, performance.now() - since)
-    })
-    this.#output = Promise.all([this.#read(worker.stdout, 'stdout'), this.#read(worker.stderr, 'stderr')])
     this.#owner.started(this)
   }
 
-  #startWorker(): Worker {
+  #startWorker(start: SlotOwner['start'], pulse: Pulse): void {
     const { limit } = this.#owner
     let target: ChannelTarget
     let started: Worker | null = null
@@ -177,7 +150,7 @@ export class Slot {
         this.#owner.lostChannel(this, target, error, returned)
       },
     }
-    const worker = this.#owner.start(this.#program, handlers, this.number)
+    const worker = start(this.#program, handlers, this.number)
     target = new ChannelTarget(String(this.number), this.group, worker.channel, limit, () =>
       this.#owner.roomier(target),
     )
@@ -186,8 +159,57 @@ export class Slot {
     started = worker
     this.#worker = worker
     this.#target = target
-    this.#pulse = new Pulse()
-    return worker
+    this.#pulse = pulse
+    this.#tenant = new Tenant(worker, target, end, this.#owner.gate, (name, text) => this.#owner.line(this, name, text))
+    this.#tenant.ended.then((end) => {
+      this.#owner.gate.pass(() => {
+        worker.channel.closeAfterDeath()
+        this.#ended(end, performance.now() - this.#since)
+      })
+    })
+  }
+
+  /** What a successor must know; null: something is on its way. */
+  get record(): SlotRecord | null {
+    const worker = this.#tenant === null ? null : this.#tenant.record
+    if (worker === undefined || (worker === null && this.#state === 'starting')) return null
+    return {
+      state: this.#state,
+      ...this.#restarts.record,
+      lived: performance.now() - this.#since,
+      since: this.#pulse?.since ?? 0,
+      beats: this.#pulse !== null && this.#pulse.heardAt !== null,
+      patience: this.#tenant?.patience ?? null,
+      worker,
+    }
+  }
+
+  /** What it has of its worker, to hold it and let it go; null: there is none. */
+  get tenant(): Tenant | null {
+    return this.#tenant
+  }
+
+  /** Another supervisor goes on with its worker, and with the place. */
+  letGo(): void {
+    this.retire()
+    this.#tenant?.letGo()
+    this.#tenant = null
+    this.#worker = null
+    this.#target = null
+    this.#state = 'stopped'
+  }
+
+  /** Goes on where another supervisor stopped. The worker's link is held. */
+  resume(record: SlotRecord, start: SlotOwner['start'] | null): void {
+    const { state, lived, since, beats, worker } = record
+    this.#restarts.resume(record)
+    this.#since = performance.now() - lived
+    this.#state = state
+    this.#failed = state === 'failed'
+    this.#pulse = Pulse.resumed(since, beats, worker?.target.suspended ?? false)
+    if (worker === null || start === null) return
+    this.#startWorker(start, this.#pulse)
+    this.#tenant?.resume(worker)
   }
 
   /**
@@ -197,11 +219,7 @@ export class Slot {
   #withoutChannel(worker: Worker, error: Error | null): void {
     if (this.#state === 'ready') this.#state = 'draining'
     if (error !== null) return worker.kill('SIGKILL')
-    const timers = [
-      setTimeout(() => worker.kill('SIGTERM'), KILL_AFTER / 5),
-      setTimeout(() => worker.kill('SIGKILL'), this.#owner.drainTimeout + KILL_AFTER),
-    ]
-    worker.ended.then(() => timers.forEach(clearTimeout))
+    this.#tenant?.endIn(0, this.#owner.drainTimeout)
   }
 
   /** The worker listens: it may have connections from now on. */
@@ -221,8 +239,7 @@ export class Slot {
   retire(): void {
     this.#retired = true
     this.#target?.drain()
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
+    this.#restarts.callOff()
   }
 
   /**
@@ -241,18 +258,15 @@ export class Slot {
       this.#gone = new Promise((resolve) => {
         this.#stopped = resolve
       })
-      this.#drains = this.#state === 'ready' || (this.#target?.load ?? 0) > 0
+      this.#drains = ['ready', 'draining'].includes(this.#state) || (this.#target?.load ?? 0) > 0
       this.#state = 'draining'
       // One that does not listen yet has nothing to finish.
       if (this.#drains) this.tell({ type: 'drain', milliseconds, ...(successor && { successor }) })
       else worker.kill('SIGTERM')
     }
     const patience = this.#drains ? milliseconds : 0
-    const term = setTimeout(() => worker.kill('SIGTERM'), patience + KILL_AFTER / 5)
-    const kill = setTimeout(() => worker.kill('SIGKILL'), patience + KILL_AFTER)
+    this.#tenant?.endIn(patience)
     await this.#gone
-    clearTimeout(term)
-    clearTimeout(kill)
   }
 
   kill(): void {
@@ -263,34 +277,22 @@ export class Slot {
     const { number: worker, pid, generation, state, group } = this
     const pulse = this.#pulse?.status()
     if (pulse === undefined || (this.#target === null && state !== 'failed')) return null
-    const target = this.#target?.status() ?? { ...NOBODY, id: String(worker), group, limit: this.#owner.limit }
-    return { ...target, ...pulse, worker, generation, pid, state, restarts: this.#restarts }
-  }
-
-  #read(stream: Readable | null, name: 'stdout' | 'stderr'): Promise<void> {
-    if (stream === null) return Promise.resolve()
-    const closed = new Promise<void>((resolve) => stream.once('close', () => resolve()))
-    createInterface({ input: stream }).on('line', (text) => this.#owner.line(this, name, text))
-    // A program that the worker started may hold its output open for ever: what is there by then has been read.
-    this.#worker?.ended.then(() => setTimeout(() => stream.destroy(), OUTPUT_GRACE).unref())
-    return closed
+    const target = this.#target?.status() ?? nobody(String(worker), group, this.#owner.limit)
+    return { ...target, ...pulse, worker, generation, pid, state, restarts: this.#restarts.count }
   }
 
   #ended(end: WorkerEnd, lived: number): void {
     const { error } = end
     const complaint = error && 'errno' in error ? error.message : (error?.stack ?? error?.message)
     for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
-    const wait = this.#backoff.after(lived)
+    const wait = this.#restarts.waitAfter(lived)
     const again = this.#owner.ended(this, end, wait)
+    this.#output = this.outputRead
     this.#worker = null
     this.#target = null
+    this.#tenant = null
     this.#state = again ? 'waiting' : this.#failed ? 'failed' : 'stopped'
     this.#stopped?.()
-    if (!again) return
-    this.#timer = setTimeout(() => {
-      this.#timer = null
-      this.#restarts += 1
-      this.start()
-    }, wait)
+    if (again) this.#restarts.in(wait)
   }
 }

@@ -4,6 +4,7 @@ import { WorkerCare } from './care.js'
 import type { SettledCare } from './care-options.js'
 import { CrashLoops } from './crash-loops.js'
 import type { SupervisorEvents } from './events.js'
+import type { Gate } from './gate.js'
 import type { Generations } from './generations.js'
 import { noPlace } from './places.js'
 import type { Replacement } from './replacements.js'
@@ -16,6 +17,8 @@ type StaffEvent = 'hung' | 'recovered' | 'overLimit' | 'notReplaced' | 'crashLoo
 export interface StaffOwner {
   readonly generations: Generations
   readonly drainTimeout: number
+  /** Closed while nobody may be started or ended. */
+  readonly gate: Gate
   tell<Name extends StaffEvent>(name: Name, event: SupervisorEvents[Name][0]): void
   /** There is nobody left. */
   failed(error: Error): void
@@ -36,6 +39,7 @@ export class Staff {
       serves: (slot) => owner.generations.serves(slot),
       suspend: (slot, suspended) => owner.generations.suspend(slot, suspended),
       replace: (slot) => this.#replace(slot),
+      gate: owner.gate,
       tell: (name, event) => owner.tell(name, event),
     })
     this.#crashLoops = new CrashLoops(options.crashLoop, {
@@ -54,6 +58,11 @@ export class Staff {
 
   stop(): void {
     this.#care.stop()
+  }
+
+  /** Workers of another supervisor are ours from now on: they are asked for signs of life anew. */
+  resumed(): void {
+    for (const slot of this.#owner.generations.slots) if (slot.target !== null) this.started(slot)
   }
 
   /** A worker was started. */

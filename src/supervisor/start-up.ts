@@ -1,15 +1,41 @@
 import { HandoverError, type SyscallError } from '../errors.js'
 import { EARLY_DEATHS_MAX } from '../limits.js'
-import type { WorkerEnd } from './worker.js'
+import { howEnded, type WorkerEnd } from './worker.js'
 
 /** Whether the first workers will ever listen: what they are told by their ends, until one does. */
 export class StartUp {
   #earlyDeaths = 0
   #over = false
+  #settle: { resolve(): void; reject(error: Error): void } | null = null
+
+  get isOver(): boolean {
+    return this.#over
+  }
+
+  /** Settles when a worker listens, or rejects with why none will. */
+  wait(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject }
+    })
+  }
+
+  /** @returns what tells whoever waits; null: nobody does any more */
+  failing(): ((error: Error) => void) | null {
+    const { reject = null } = this.#settle ?? {}
+    this.#settle = null
+    return reject
+  }
+
+  /** Nobody will. */
+  fail(error: Error): void {
+    this.failing()?.(error)
+  }
 
   /** A worker listens. */
   ready(): void {
     this.#over = true
+    this.#settle?.resolve()
+    this.#settle = null
   }
 
   /**
@@ -29,7 +55,7 @@ export class StartUp {
       const { error: cause } = end
       return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers cannot be started (${cause.message})`, { cause })
     }
-    const how = end.signal ?? `exit code ${end.code}`
+    const how = howEnded(end)
     return new HandoverError('ERR_HANDOVER_WORKERS_FAILED', `workers end before they listen (${how})`)
   }
 }

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
-import { Dispatcher } from '../dispatch/dispatcher.js'
+import type { Channel } from '../channel/channel.js'
+import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
-import { STATUS_DELAY } from '../limits.js'
+import type { Descriptor } from '../sendmsg/descriptor.js'
 import { scheduleAsBatch } from '../syscalls/schedule.js'
 import type { ChannelTarget } from './channel-target.js'
 import { type SupervisorEvents, told } from './events.js'
@@ -15,14 +16,19 @@ import {
   settleOptions,
   settleReload,
 } from './options.js'
-import { PortRegistry } from './port-registry.js'
+import type { PortKeeper } from './port-keeper.js'
+import type { PortRegistry } from './port-registry.js'
 import { Setbacks } from './setbacks.js'
 import type { Slot, SlotOwner } from './slot.js'
 import { slotOwner } from './slot-owner.js'
 import { Staff } from './staff.js'
+import { stopped } from './stage.js'
 import { StallWatch } from './stalls.js'
 import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
+import type { HandOverToOptions } from './succession/hand-over-to.js'
+import { orClose, Succession } from './succession/succession.js'
+import { dispatcherOf, portsOf } from './supervisor-parts.js'
 import { TicketSecrets } from './ticket-secrets.js'
 import type { WorkerEnd } from './worker.js'
 import { WorkerWords } from './worker-words.js'
@@ -43,56 +49,35 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   readonly #words: WorkerWords
   readonly #startUp = new StartUp()
   readonly #staff: Staff
+  readonly #succession: Succession
   #failed = false
   readonly #stalls = new StallWatch(
     () => this.status().workers,
     (name, event) => this.emit(name, event),
   )
-  /** Null: servers see to their tickets themselves. */
-  readonly #tickets: TicketSecrets | null
+  readonly #tickets: TicketSecrets | null // null: servers see to theirs themselves
   #started: Promise<void> | null = null
   #stopping: Promise<void> | null = null
-  #settleStart: { resolve(): void; reject(error: Error): void } | null = null
 
   /** @throws {RangeError | TypeError} an option out of range */
   constructor(options: SupervisorOptions) {
     super()
     this.#options = settleOptions(options)
-    const {
-      places,
-      limit,
-      maxTotal,
-      policy,
-      backlog,
-      batchScheduling,
-      handshakes,
-      ticketRotation,
-      readiness,
-      distribution,
-    } = this.#options
+    const { places, maxTotal, batchScheduling, ticketRotation, readiness } = this.#options
     if (batchScheduling) scheduleAsBatch()
-    this.#dispatcher = new Dispatcher({
-      policy,
-      limit: maxTotal,
-      allGrouped: places.every(({ group }) => group !== null),
-      onExhausted: (error) => this.emit('exhausted', { error }),
-      onPolicyError: (error) => this.emit('policyError', { error }),
-      onSetback: (setback, reason, connections, of) => this.#setbacks.add(setback, reason, connections, of),
-    })
-    // A limit waits for every place that becomes free, and a policy of the user's own decides by the numbers.
-    const prompt = Number.isFinite(limit) || Number.isFinite(maxTotal) || typeof policy === 'function'
-    const allGrouped = places.every(({ group }) => group !== null)
-    const by = { rules: distribution, allGrouped, most: Number.isFinite(limit) ? limit : null }
-    this.#ports = new PortRegistry(this.#dispatcher, backlog, prompt ? 0 : STATUS_DELAY, handshakes, by)
+    const tell = (name: 'exhausted' | 'policyError', event: object): unknown =>
+      this.emit(name as 'exhausted', event as never)
+    this.#dispatcher = dispatcherOf(this.#options, this.#setbacks, tell)
+    this.#ports = portsOf(this.#options, this.#dispatcher)
     this.#tickets = ticketRotation === 0 ? null : new TicketSecrets(ticketRotation, () => this.#rotated())
-    const serves = (slot: object): boolean => this.#generations.serves(slot as Slot)
-    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, serves)
+    this.#handOvers = new MasterHandOvers(this.#ports, this.#dispatcher, maxTotal, (slot) =>
+      this.#generations.serves(slot as Slot),
+    )
     this.#words = new WorkerWords(this.#ports, {
       emit: (name, event) => void this.emit<'listening' | 'refused' | 'cut'>(name, event as never),
       ready: (slot, target, ports) => this.#ready(slot, target, ports),
-      appReady: (slot, target) => {
-        if (this.#generations.saidReady(slot)) this.#ready(slot, target, [...target.served])
-      },
+      appReady: (slot, target) =>
+        void (this.#generations.saidReady(slot) && this.#ready(slot, target, [...target.served])),
       step: () => this.#generations.step(),
     })
     const owner = this.#slotOwner()
@@ -102,15 +87,25 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     this.#staff = new Staff(this.#options.care, {
       generations: this.#generations,
       drainTimeout: this.#options.drainTimeout,
+      gate: owner.gate,
       tell: (name, event) => void this.emit<'hung' | 'recovered'>(name as 'hung', event as never),
       failed: (error) => this.#fail(error),
     })
+    const [dispatcher, generations, ports, tickets] = [this.#dispatcher, this.#generations, this.#ports, this.#tickets]
+    this.#succession = new Succession(
+      { setbacks: this.#setbacks, startUp: this.#startUp, dispatcher, generations, ports, tickets, slotOwner: owner },
+      {
+        options: this.#options,
+        runs: () => this.#started !== null && this.#stopping === null,
+        parts: [this.#stalls, this.#staff],
+        succeeded: (pid) => this.emit('succeeded', { pid }),
+      },
+    )
   }
 
   /**
-   * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere.
-   * @throws {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED: they end before
-   *   they listen, …_STOPPED: `stop` came first, or this is the second start. Everything is stopped then.
+   * Starts the workers; settles when the first of them listens, or takes hand-overs and listens nowhere. @throws
+   * {SyscallError} the port is not to be had; {HandoverError} ERR_HANDOVER_WORKERS_FAILED, _STOPPED: all is stopped then.
    */
   async start(): Promise<void> {
     if (this.#started !== null || this.#stopping !== null) {
@@ -123,12 +118,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   async #start(): Promise<void> {
     this.#ports.openOwn(this.#options.listen, (address) => this.emit('listening', { address }))
-    this.#stalls.start()
-    this.#staff.start()
-    this.#tickets?.start()
-    const ready = new Promise<void>((resolve, reject) => {
-      this.#settleStart = { resolve, reject }
-    })
+    for (const part of [this.#stalls, this.#staff, this.#tickets]) part?.start()
+    const ready = this.#startUp.wait()
     this.#generations.start()
     await ready
   }
@@ -143,8 +134,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    */
   async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
     const settled = settleReload(options, this.#options)
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
-    await this.#started.catch(() => {})
+    await this.#here()
     return this.#generations.reload(settled).finally(() => this.#staff.changed())
   }
 
@@ -155,9 +145,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
    *   listen in time, or a reload came first: who served does so still; ERR_HANDOVER_STOPPED: nothing runs, or `stop` came first
    */
   async replace(worker: number): Promise<void> {
-    if (this.#started === null || this.#stopping !== null) {
-      throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor does not run')
-    }
+    await this.#here()
     await this.#staff.replace(worker)
   }
 
@@ -174,23 +162,26 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   /**
    * Starts further workers in places of their own, or lets some finish; settles when that is done. Those that stay keep their
    * numbers, and later reloads have as many.
-   * @param workers  how many there are to be, from 1
-   * @param group  of which group; default: of none
+   * @param workers  how many there are to be, from 1, of a `group`, or of none
    * @throws {HandoverError} ERR_HANDOVER_WORKERS_FAILED: new ones do not get ready, and all is as before; _STOPPED.
    *   {TypeError | RangeError} no such group or number
    */
   async scale(workers: number, group?: string): Promise<void> {
-    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
-    await this.#started.catch(() => {})
+    await this.#here()
     await this.#generations.scale(workers, group ?? null).finally(() => this.#staff.changed())
   }
 
-  /**
-   * Accepts what waits, closes the ports, lets workers finish what they have, and settles when all are gone.
-   * @param milliseconds  that workers have; default `drainTimeout`
-   */
+  /** What can only be asked of one that runs, and is nobody else's. @throws {HandoverError} ERR_HANDOVER_STOPPED, _REPLACED */
+  async #here(): Promise<void> {
+    if (this.#started === null) throw new HandoverError('ERR_HANDOVER_STOPPED', 'this supervisor was not started')
+    await this.#started.catch(() => {})
+    if (this.#stopping !== null) throw stopped()
+    this.#succession.check()
+  }
+
+  /** Accepts what waits, closes the ports, lets workers finish within `milliseconds`, and settles when all are gone. */
   stop(milliseconds = this.#options.drainTimeout): Promise<void> {
-    this.#stopping ??= this.#stop(milliseconds)
+    this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
     return this.#stopping
   }
 
@@ -202,7 +193,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Hands a live connection of this process to a worker. Takes the socket. @see MasterHandOvers.give */
-  handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+  async handOver(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
+    this.#succession.check()
     return this.#handOvers.give(socket, options)
   }
 
@@ -211,20 +203,50 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     return this.#handOvers.takes.add(as, taken as (socket: net.Socket, state: unknown) => void)
   }
 
+  /**
+   * Hands all of it over to a supervisor that takes over at the other end of the channel; then only exiting is left to do.
+   * Takes the channel. @see startHeir @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before; _STOPPED, _REPLACED
+   */
+  handOverTo(channel: Channel, options: HandOverToOptions = {}): Promise<void> {
+    return this.#succession.handOverTo(channel, options)
+  }
+
+  /**
+   * Takes all of it over from the supervisor at the other end of the channel, which it takes. The options are those of the
+   * next generation. @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the other goes on. {TypeError | RangeError} an option
+   */
+  static async takeOver(channel: Channel, options: SupervisorOptions): Promise<Supervisor> {
+    const supervisor = orClose(channel, () => new Supervisor(options))
+    for (const thing of (await supervisor.goOn(channel)).values()) thing.close()
+    return supervisor
+  }
+
+  /** The same for one that was not started. Gives what came `along`. */
+  goOn(channel: Channel): Promise<Map<string, Descriptor>> {
+    const done = this.#succession.takeOver(channel)
+    this.#started = done.then(() => {})
+    this.#started.catch(() => {}) // whoever called hears of it
+    return done
+  }
+
+  /** Opens ports through whoever keeps them beyond the end of this process: before `start`, or after `takeOver`. */
+  keepPorts(keeper: PortKeeper): this {
+    this.#ports.keeper = keeper
+    return this
+  }
+
   status(): SupervisorStatus {
     return statusOf(this.#generations, this.#ports, this.#dispatcher, this.#setbacks)
   }
 
   async #stop(milliseconds: number): Promise<void> {
-    this.#stalls.stop()
-    this.#staff.stop()
-    this.#tickets?.stop()
+    for (const part of [this.#stalls, this.#staff, this.#tickets]) part?.stop()
     this.#ports.retire()
     const gone = this.#generations.stop(milliseconds)
     this.#dispatcher.giveUp() // the workers take nothing new from now on
     await gone
     this.#ports.clear()
-    this.#settleStart?.reject(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
+    this.#startUp.fail(new HandoverError('ERR_HANDOVER_STOPPED', 'stopped before any worker listened'))
   }
 
   #slotOwner(): SlotOwner {
@@ -240,25 +262,18 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #rotated(): void {
-    for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tellTickets(slot)
-  }
-
-  /** One that does not read, and for whom so much waits that no more may, learns the next ones. */
-  #tellTickets(slot: Slot): void {
-    try {
-      if (this.#tickets !== null) slot.tell(this.#tickets.order)
-    } catch {}
+    this.#succession.pass(() => {
+      for (const slot of this.#generations.slots) if (slot.state === 'ready') this.#tickets?.tell(slot)
+    })
   }
 
   #ready(slot: Slot, target: ChannelTarget, ports: readonly number[]): void {
     if (!this.#generations.listens(slot)) return
     const first = slot.state === 'starting'
     slot.ready(target)
-    this.#tellTickets(slot) // before the first connection
+    this.#tickets?.tell(slot) // before the first connection
     if (this.#generations.serves(slot)) this.#ports.attach(target, ports)
     this.#startUp.ready()
-    this.#settleStart?.resolve()
-    this.#settleStart = null
     this.#generations.step()
     if (first) this.emit('ready', told(slot))
   }
@@ -269,19 +284,15 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
     const refusal = this.#words.refusal(slot)
     const failure = stopping ? null : this.#startUp.verdict(end, refusal)
     this.#generations.ended(slot, end, refusal) // which may roll a reload back: then nobody takes its place
-    const restarts = !stopping && this.#generations.isKept(slot) && failure === null
-    const lost = restarts && this.#staff.died(slot)
-    const again = restarts && !lost
-    const restartIn = again ? wait : null
-    this.emit('ended', { ...told(slot), end, expected, restartIn })
+    const again = !stopping && this.#generations.isKept(slot) && failure === null && !this.#staff.died(slot)
+    this.emit('ended', { ...told(slot), end, expected, restartIn: again ? wait : null })
     if (failure !== null) this.#fail(failure)
     return again && this.#stopping === null // a listener may have stopped it all
   }
 
   #fail(error: Error): void {
     this.#failed = true
-    const settle = this.#settleStart
-    this.#settleStart = null
-    void this.stop(0).then(() => (settle === null ? this.emit('failed', { error }) : settle.reject(error)))
+    const told = this.#startUp.failing()
+    void this.stop(0).then(() => (told === null ? this.emit('failed', { error }) : told(error)))
   }
 }

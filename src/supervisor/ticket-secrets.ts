@@ -27,6 +27,18 @@ export class TicketSecrets {
     return { type: 'tickets', keys: this.#secrets.map((secret) => secret.toString('base64')) }
   }
 
+  /** Tells a worker. One that does not read, and for whom so much waits that no more may, learns the next ones. */
+  tell(worker: { tell(order: TicketsOrder): unknown }): void {
+    try {
+      worker.tell(this.order)
+    } catch {}
+  }
+
+  /** Goes on with what somebody else told workers. */
+  resume(keys: readonly string[]): void {
+    this.#secrets = keys.map((key) => Buffer.from(key, 'base64'))
+  }
+
   start(): void {
     this.#timer = setInterval(() => this.#rotate(), this.#interval)
     this.#timer.unref()

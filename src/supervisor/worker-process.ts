@@ -21,5 +21,6 @@ export const startProcess: StartWorker = (program, handlers) => {
     stderr: child.stderr ?? null,
     ended,
     kill: (signal) => void child.kill(signal),
+    letGo: () => child.unref(),
   }
 }

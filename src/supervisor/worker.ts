@@ -19,6 +19,8 @@ export interface Program {
 export interface WorkerEnd {
   code: number | null
   signal: NodeJS.Signals | null
+  /** How is not known: it was another process's child. `code` and `signal` are null. */
+  inherited?: boolean
   /** Why, where the worker could not say so itself: it did not start, or it is a thread that threw. */
   error?: Error
 }
@@ -28,6 +30,8 @@ export interface Worker {
   /** The process id; a thread has that of the master. */
   readonly pid: number
   readonly channel: Link
+  /** A pidfd of it, where it is no child of this process's. Borrowed. */
+  readonly pidfd?: number | null
   /** Null when the process could not be started. */
   readonly stdout: Readable | null
   readonly stderr: Readable | null
@@ -35,6 +39,14 @@ export interface Worker {
   readonly ended: Promise<WorkerEnd>
   /** Ends it: SIGTERM lets it clean up, SIGKILL does not. A thread without signals is told by the end of its channel. */
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
+  /** Another process looks after it from now on: keeps nothing of it, and does nothing to it. */
+  letGo?(): void
+}
+
+/** How a worker ended, in a few words. */
+export function howEnded({ code, signal, inherited }: WorkerEnd): string {
+  if (signal !== null) return signal
+  return inherited === true ? 'how is not known: a supervisor before this one had started it' : `exit code ${code}`
 }
 
 export type StartWorker = (program: Program, handlers: LinkHandlers) => Worker

@@ -78,6 +78,11 @@ export class WaitingArrivals implements Arrivals {
     this.#rows.push({ descriptor, note, since: performance.now(), gone: false })
   }
 
+  /** All of them. Borrowed. */
+  get rows(): readonly { readonly descriptor: number; readonly note: ArrivalNote | undefined }[] {
+    return this.#rows
+  }
+
   descriptor(index: number): number {
     return (this.#rows[index] as Row).descriptor
   }

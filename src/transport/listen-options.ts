@@ -46,6 +46,14 @@ export interface UnixListenOptions {
 
 export type ListenOptions = TcpListenOptions | UnixListenOptions
 
+/** What is known of a port that was opened elsewhere. */
+export interface AdoptOptions {
+  /** The path of a UNIX port, if it is to be removed when nobody has the port any more. Default: it is left there. */
+  path?: string
+  /** How it was opened. */
+  opened?: ListenOptions
+}
+
 /** Whether `host` is an address that need not be looked up. */
 export function isNumeric(host: string): boolean {
   return isIP(withoutScope(host)) !== 0

@@ -12,7 +12,7 @@ import * as closedWithThread from '../syscalls/thread-end.js'
 import { READABLE, Watcher } from '../syscalls/watch.js'
 import { type SocketAddress, socketAddress } from './address.js'
 import { AcceptBatch } from './arrivals.js'
-import { checkOptions, isNumeric, type ListenOptions, openPort } from './listen-options.js'
+import { type AdoptOptions, checkOptions, isNumeric, type ListenOptions, openPort } from './listen-options.js'
 import { assertHere } from './movable.js'
 import { serveOn } from './server-port.js'
 import { changeMode, inodeOf, isAbstract, isSameFile, removeIfLast, type SocketFile } from './socket-path.js'
@@ -27,8 +27,8 @@ export class ListeningPort {
   /** Where it listens: an address, or the path of a UNIX socket. */
   readonly address: SocketAddress | string
   readonly batch: AcceptBatch
-  /** How it was opened; null: it was adopted. */
-  readonly #options: ListenOptions | null
+  /** How it was opened, here or elsewhere; null: nobody says. */
+  readonly options: ListenOptions | null
   /** What is removed with the last of its owners. */
   readonly #path: string | null
   #descriptor: number
@@ -44,7 +44,7 @@ export class ListeningPort {
 
   private constructor(descriptor: number, options: ListenOptions | null, path: string | null) {
     this.#descriptor = descriptor
-    this.#options = options
+    this.options = options
     this.#path = path
     this.#file = this.#fileNow()
     const named = getsockname(descriptor)
@@ -84,11 +84,12 @@ export class ListeningPort {
    * listening when the port is closed.
    * @param options.path  the path of a UNIX port, if it is to be removed when nobody has the port any more; without it,
    *   the path is left where it is
+   * @param options.opened  how it was opened elsewhere, so that `renew` can do it anew
    * @throws {TypeError} it is no stream socket that listens
    * @throws {HandoverError} ERR_HANDOVER_NOT_MOVABLE: the Descriptor is on its way
    * @throws {SyscallError} EBADF
    */
-  static adopt(descriptor: number | Descriptor, options: { path?: string } = {}): ListeningPort {
+  static adopt(descriptor: number | Descriptor, options: AdoptOptions = {}): ListeningPort {
     if (descriptor instanceof Descriptor) assertHere(descriptor)
     const number = descriptor instanceof Descriptor ? descriptor.release() : descriptor
     if (typeof number !== 'number')
@@ -96,8 +97,8 @@ export class ListeningPort {
     try {
       if (!listens(number)) throw new TypeError(`descriptor: a stream socket that listens, not ${number}`)
       setCloseOnExec(number)
-      const { path } = options
-      return new ListeningPort(number, null, path === undefined ? null : isAbstract(path) ? path : resolve(path))
+      const { path, opened = null } = options
+      return new ListeningPort(number, opened, path === undefined ? null : isAbstract(path) ? path : resolve(path))
     } catch (error) {
       if ((error as { code?: string }).code !== 'EBADF') close(number)
       throw error
@@ -206,7 +207,7 @@ export class ListeningPort {
    * @internal
    */
   renew(): void {
-    const options = this.#options
+    const { options } = this
     if (options === null || !('path' in options)) return
     if (this.#descriptor < 0 || isSameFile(this.#fileNow(), this.#file)) return
     const fresh = openPort(options)
@@ -261,7 +262,7 @@ export class ListeningPort {
 
   /** The file at its path now, and whose it is: an owner that we gave it stays so for us. */
   #fileNow(): SocketFile | null {
-    const options = this.#options
+    const { options } = this
     const owner = options !== null && 'path' in options ? options.owner?.uid : undefined
     return this.#path === null ? null : inodeOf(this.#path, owner)
   }

@@ -82,6 +82,26 @@ export interface TicketsOrder {
   keys: string[]
 }
 
+/**
+ * Worker → whoever is the supervisor now, over its control socket: its master is gone, and it serves what it has open until
+ * it is told to drain (`DrainOrder`), or for half a minute.
+ */
+export interface OrphanNotice {
+  type: 'orphan'
+  worker: number
+  generation: number
+  pid: number
+  /** Connections. */
+  open: number
+}
+
+/** @returns null: it is none */
+export function asOrphan(value: unknown): OrphanNotice | null {
+  const { type, worker, generation, pid, open } = (value ?? {}) as Partial<OrphanNotice>
+  const numbers = [worker, generation, pid, open].every((one) => Number.isSafeInteger(one) && (one as number) >= 0)
+  return type === 'orphan' && numbers ? (value as OrphanNotice) : null
+}
+
 /** Worker → master: nothing is open any more. */
 export interface DrainedNotice {
   type: 'drained'

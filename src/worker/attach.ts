@@ -24,6 +24,8 @@ export function attachedMaster(): MasterLink | null {
   if (known !== undefined) return known
   if (!hasInherited()) return null
   let draining = false
+  // Loaded while it is known to be there: when it is needed another release may stand in its place.
+  const waiting = process.env.HANDOVER_ORPHANS === 'wait' && isMainThread ? import('./orphan.js') : null
   const startDrain = (order: DrainOrder): void => {
     if (draining) return
     draining = true
@@ -31,8 +33,14 @@ export function attachedMaster(): MasterLink | null {
   }
   const link: MasterLink = new MasterLink({
     drain: startDrain,
-    // Nobody sends connections any more: what is open is finished, as after an orderly stop.
-    orphaned: () => startDrain({ type: 'drain', milliseconds: DRAIN_DEFAULT }),
+    orphaned: () => {
+      // Nobody sends connections any more: what is open is finished, as after an orderly stop.
+      const drained = { type: 'drain', milliseconds: DRAIN_DEFAULT } as const
+      if (waiting === null || draining) return startDrain(drained)
+      void waiting
+        .then(({ untilSuccessor }) => untilSuccessor(() => link.open))
+        .then(startDrain, () => startDrain(drained))
+    },
   })
   global[KEY] = link
   return link

@@ -19,6 +19,9 @@ const inspect = (): { more: number } => ({ more: 1 })
 class FakeTaker extends FakeTarget {
   takesPorts = true
   heard: string[] = []
+  hasPort(): boolean {
+    return false
+  }
   givePort(id: number): void {
     this.heard.push(`take ${id}`)
   }

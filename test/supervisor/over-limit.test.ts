@@ -5,6 +5,7 @@ import test from 'node:test'
 import type { SupervisorEvents } from '../../src/index.js'
 import { WorkerCare } from '../../src/supervisor/care.js'
 import { settleCare } from '../../src/supervisor/care-options.js'
+import { Gate } from '../../src/supervisor/gate.js'
 import { Pulse } from '../../src/supervisor/pulse.js'
 import type { Slot } from '../../src/supervisor/slot.js'
 import { get } from '../support/client.js'
@@ -82,6 +83,7 @@ test('one worker at a time is replaced for a limit, and not one right behind the
   const care = new WorkerCare(settleCare({ maxMemory: 100 }, false), {
     slots: () => slots,
     serves: () => true,
+    gate: new Gate(),
     suspend: () => {},
     replace: ({ number }) => {
       replaced.push(number)
@@ -114,6 +116,7 @@ test('lag counts when it is too much for several beats in a row', (t) => {
   const care = new WorkerCare(settleCare({ maxLag: 50 }, false), {
     slots: () => [slot],
     serves: () => true,
+    gate: new Gate(),
     suspend: () => {},
     replace: () => ({ tookOver: Promise.resolve(), done: Promise.resolve() }),
     tell: (_name, event) => void told.push(event as OverLimit),

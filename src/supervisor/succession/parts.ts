@@ -1,0 +1,18 @@
+import type { Dispatcher } from '../../dispatch/dispatcher.js'
+import type { Generations } from '../generations.js'
+import type { PortRegistry } from '../port-registry.js'
+import type { Setbacks } from '../setbacks.js'
+import type { SlotOwner } from '../slot.js'
+import type { StartUp } from '../start-up.js'
+import type { TicketSecrets } from '../ticket-secrets.js'
+
+/** What a supervisor is made of, as far as another can go on with it. */
+export interface Parts {
+  readonly dispatcher: Dispatcher
+  readonly generations: Generations
+  readonly ports: PortRegistry
+  readonly setbacks: Setbacks
+  readonly tickets: TicketSecrets | null
+  readonly startUp: StartUp
+  readonly slotOwner: SlotOwner
+}

@@ -1,0 +1,121 @@
+/** A supervisor as a service: its manager knows who it is, and keeps its ports while nobody is there. */
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { get } from '../support/client.js'
+import { type Notified, type NotifyManager, notifyManager } from '../support/notify-manager.js'
+import { freePort, program } from '../support/programs.js'
+import { APP } from '../support/succession-clients.js'
+import { isRunning, succession } from '../support/successions.js'
+import { until } from '../support/wait.js'
+
+/** What the manager keeps, by name, and all that it was told. */
+interface Store {
+  kept: Map<string, number>
+  told: string[]
+  pids: number[]
+}
+
+/** A manager that reads all the time and does as it is asked. */
+function manager(t: TestContext): NotifyManager & Store {
+  const one = notifyManager(t)
+  const store: Store = { kept: new Map(), told: [], pids: [] }
+  const read = (notified: Notified): void => {
+    const { lines, descriptors, pid } = notified
+    const name = lines.find((line) => line.startsWith('FDNAME='))?.slice(7) ?? ''
+    if (lines.includes('FDSTORE=1')) store.kept.set(name, descriptors[0]?.fd ?? -1)
+    if (lines.includes('FDSTOREREMOVE=1')) store.kept.delete(name)
+    if (lines.includes('BARRIER=1')) for (const descriptor of descriptors) descriptor.close()
+    store.told.push(lines.join(' '))
+    store.pids.push(pid)
+  }
+  const timer = setInterval(() => {
+    for (let notified = one.take(); notified !== null; notified = one.take()) read(notified)
+  }, 2)
+  t.after(() => clearInterval(timer))
+  return Object.assign(one, store)
+}
+
+const FIXED = APP.replace('listen(0,', 'listen(Number(process.env.PORT),')
+
+test('the manager is told when it serves, reloads, is replaced and stops, by whoever is the main process', async (t) => {
+  const told = manager(t)
+  const env = { NOTIFY_SOCKET: told.address, WATCHDOG_USEC: '400000' }
+  const app = await succession(t, program(t, APP), env)
+  const first = app.master()
+  await until('it is ready', () =>
+    told.told.some((line) => /^READY=1 STATUS=\d of 2 workers ready, generation 1, 0 connections open$/.test(line)),
+  )
+  await until('it shows that it lives', () => told.told.includes('WATCHDOG=1'))
+  process.kill(first, 'SIGHUP')
+  await app.hears('reload')
+  await until('the reload is told', () => {
+    const from = told.told.findIndex((line) => line.startsWith('RELOADING=1'))
+    return from >= 0 && told.told.slice(from).some((line) => line.startsWith('READY=1'))
+  })
+  const second = await app.replace()
+  await until('the new main process is told', () => told.told.includes(`MAINPID=${second}`))
+  assert.equal(told.pids[told.told.indexOf(`MAINPID=${second}`)], first)
+  await until('it shows that it lives', () =>
+    told.told.some((line, at) => line === 'WATCHDOG=1' && told.pids[at] === second),
+  )
+  process.kill(second, 'SIGTERM')
+  await until('the end is told', () => told.told.includes('STOPPING=1'))
+})
+
+test('a supervisor that is killed leaves its port to the next one: no client is refused', async (t) => {
+  const told = manager(t)
+  const port = await freePort()
+  const env = { NOTIFY_SOCKET: told.address, PORT: String(port) }
+  const script = program(t, FIXED)
+  const first = await succession(t, script, env)
+  await until('the port is kept', () => told.kept.size === 1)
+  const [[name, descriptor]] = [...told.kept] as [[string, number]]
+  assert.equal(name, 'handover-1')
+  let on = true
+  let answered = 0
+  let killed = false
+  let cut = 0
+  const lane = async (): Promise<void> => {
+    while (on) {
+      const answer = await get({ port }).catch((error: Error & { code?: string }) => error)
+      if ('status' in answer) answered += 1
+      // What was on its way to a worker when its sender was killed is nobody's.
+      else if (answer.code === 'ECONNRESET' && killed) cut += 1
+      else throw answer
+    }
+  }
+  const clients = Promise.all(Array.from({ length: 8 }, lane))
+  clients.catch(() => {})
+  await until('clients are answered', () => answered > 50)
+  killed = true
+  process.kill(first.master(), 'SIGKILL')
+  await until('its workers are gone', () => !first.pids.some(isRunning))
+  const second = await succession(t, script, env, { names: name, descriptors: [descriptor] })
+  const before = answered
+  await until('clients are answered by the next', () => answered > before + 50)
+  on = false
+  await clients
+  assert.ok(cut <= 8, 'only what was on its way in that moment')
+  assert.equal(second.port, port)
+  assert.deepEqual([...told.kept.keys()], ['handover-1'], 'the same port is kept under the same name')
+})
+
+test('a successor keeps and forgets ports under the names of its predecessor', async (t) => {
+  const told = manager(t)
+  const source = `${FIXED.replace('.listen(', '.unref().listen(')}
+import net from 'node:net'
+const other = net.createServer().listen(0, '127.0.0.1')
+process.on('SIGUSR1', () => other.close())
+setInterval(() => {}, 1000)
+`
+  const app = await succession(t, program(t, source), {
+    NOTIFY_SOCKET: told.address,
+    PORT: String(await freePort()),
+    WORKERS: '1',
+  })
+  await until('both ports are kept', () => told.kept.size === 2)
+  await app.replace()
+  process.kill(app.pids[0] as number, 'SIGUSR1')
+  await until('one is forgotten', () => told.kept.size === 1)
+  assert.deepEqual([...told.kept.keys()], ['handover-1'])
+})
