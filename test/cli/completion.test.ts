@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { command, controlFolder, handover } from '../support/command.js'
 import { fixture, root, scratch } from '../support/paths.js'
+import { sanitizers } from '../support/programs.js'
 
 const bash = existsSync('/bin/bash')
 
@@ -26,7 +27,7 @@ async function offered(t: TestContext, words: string[]): Promise<string[]> {
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
 _handover
 printf '%s\\n' "\${COMPREPLY[@]}"`
-  const env = { PATH: `${folder}/bin:/usr/bin:/bin`, HANDOVER_CONTROL_DIR: controlFolder(t) }
+  const env = { ...sanitizers, PATH: `${folder}/bin:/usr/bin:/bin`, HANDOVER_CONTROL_DIR: controlFolder(t) }
   const ran = command(t, '/bin/bash', ['--norc', '-c', text], { cwd: folder, env })
   assert.equal(await ran.ended, 0, ran.stderr())
   return ran.stdout().trim().split('\n').filter(Boolean).sort()

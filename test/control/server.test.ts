@@ -24,7 +24,7 @@ test('a client is told who is there, which release, and what it may ask', async 
     handover: handoverVersion,
     name: 'app',
     pid: process.pid,
-    commands: ['status', 'reload', 'scale', 'drain', 'stop', 'logs'],
+    commands: ['status', 'reload', 'scale', 'drain', 'stop', 'logs', 'upgrade'],
   })
 })
 

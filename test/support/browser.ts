@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { tool } from './tools.js'
+import { plain, tool } from './tools.js'
 import { until } from './wait.js'
 
 export const chromium = tool('chromium')
@@ -34,7 +34,7 @@ export async function browser(t: TestContext): Promise<Tab> {
   const flags = ['--headless', '--no-sandbox', '--no-first-run', '--remote-debugging-pipe', '--hide-scrollbars']
   const rules = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
   const args = [...flags, ...quiet.map((what) => `--disable-${what}`), rules, `--user-data-dir=${folder}`]
-  const child = spawn(chromium.path, args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
+  const child = spawn(chromium.path, args, { env: plain(), stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'] })
   const ended = new Promise((resolve) => child.once('close', resolve))
   const complaints: string[] = []
   const send = speak(child.stdio[3] as Writable, child.stdio[4] as Readable, complaints)

@@ -30,12 +30,16 @@ function isProgram(path: string): boolean {
   }
 }
 
+/** An environment without what our addon needs under sanitizers, which is not for programs of others. */
+export function plain(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  const { LD_PRELOAD, ASAN_OPTIONS, UBSAN_OPTIONS, ...env } = environment
+  return env
+}
+
 /** Starts it; it ends with the test. */
 export function start(t: TestContext, { path, needs }: Tool, args: string[], options: CommandOptions = {}): Command {
   assert.ok(path !== null, `HANDOVER_PEERS=required: this test needs ${needs}`)
-  // What our addon needs under sanitizers is not theirs.
-  const { LD_PRELOAD, ASAN_OPTIONS, UBSAN_OPTIONS, ...env } = options.env ?? process.env
-  return command(t, path, args, { ...options, env })
+  return command(t, path, args, { ...options, env: plain(options.env) })
 }
 
 export interface Ran {
