@@ -205,8 +205,8 @@ createServer((request, response) => response.end('first')).listen(0, '127.0.0.1'
   try {
     for (;;) full.push(openSync('/dev/null'))
   } catch {}
-  createServer((request, response) => response.end('second')).listen(0, '127.0.0.2')
   process.on('SIGUSR2', () => full.forEach((descriptor) => closeSync(descriptor)))
+  createServer((request, response) => response.end('second')).listen(0, '127.0.0.2')
 })`
     const app = await supervise(t, { script: program(t, source), distribution })
     await until('both listen', () => app.supervisor.status().ports.length === 2)
