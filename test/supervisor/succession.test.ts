@@ -117,7 +117,7 @@ test('workers that drain go on draining under the successor, and have the time t
     "if (request.url === '/crash')",
     "if (request.url === '/hang') return response.write('part')\n  if (request.url === '/crash')",
   )
-  const app = await succession(t, program(t, source), { DRAIN: '1500' })
+  const app = await succession(t, program(t, source), { DRAIN: '6000' })
   const hanging = await connect({ port: app.port })
   t.after(() => hanging.destroy())
   hanging.on('error', () => {}).write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
