@@ -3,6 +3,8 @@ import { isMainThread } from 'node:worker_threads'
 import { LAG_RESOLUTION } from '../limits.js'
 import type { BeatNotice } from '../wire/control.js'
 
+type MemoryUsed = Pick<BeatNotice, 'memory' | 'heap'>
+
 type ThreadUsage = (() => { user: number; system: number }) | undefined
 
 /**
@@ -15,6 +17,7 @@ export class Heartbeat {
   readonly #tell: (beat: BeatNotice) => void
   #timer: NodeJS.Timeout | null = null
   #delays: IntervalHistogram | null = null
+  #used: MemoryUsed = { memory: 0, heap: 0 }
 
   constructor(tell: (beat: BeatNotice) => void) {
     this.#tell = tell
@@ -38,10 +41,19 @@ export class Heartbeat {
     const delays = this.#delays as IntervalHistogram
     const lag = Math.max(0, Math.round(delays.max / 1e6) - LAG_RESOLUTION)
     delays.reset()
-    const { heapUsed, heapTotal, external, rss } = process.memoryUsage()
+    this.#used = memoryUsed() ?? this.#used
+    this.#tell({ type: 'beat', lag, ...this.#used, cpu: Math.round(processorTime()) })
+  }
+}
+
+/** Null: it is read from a file, and there is no free descriptor. That is no reason for a worker to end. */
+function memoryUsed(): MemoryUsed | null {
+  try {
+    const { heapUsed: heap, heapTotal, external, rss } = process.memoryUsage()
     // Resident memory is all threads' together: of one, it is what its own heap and buffers hold.
-    const memory = isMainThread ? rss : heapTotal + external
-    this.#tell({ type: 'beat', lag, memory, heap: heapUsed, cpu: Math.round(processorTime()) })
+    return { memory: isMainThread ? rss : heapTotal + external, heap }
+  } catch {
+    return null
   }
 }
 
