@@ -29,7 +29,7 @@ export function contenders(workers) {
 }
 
 /**
- * Starts a contender; settles when all its workers listen and the port answers.
+ * Starts a contender; settles when all its workers listen and the port answers. `pids` goes on growing when more do.
  * @param contender  `ask` settles when the port answers, in place of `answer`
  */
 export async function start({ name, command, env = process.env, ask = (port) => answer(port) }, workers) {
@@ -58,7 +58,7 @@ export async function start({ name, command, env = process.env, ask = (port) => 
   } catch (error) {
     throw new Error(`${name}: ${error.message}\n${said.join('\n')}`)
   }
-  return { name, port, master: child.pid, workers: [...pids] }
+  return { name, port, master: child.pid, workers: [...pids], pids }
 }
 
 /** Has a process ended by `stopAll`, and whoever of its workers is left then. */

@@ -1,4 +1,4 @@
-/** Load: wrk, one thread, every request on a connection of its own. */
+/** Load: wrk, one thread, every request on a connection of its own unless they are to stay. */
 import { execFile, execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -36,8 +36,9 @@ function hasWrk() {
  * @returns what bench/report.lua says: requests, microseconds, p50 and p99 in microseconds, errors
  */
 export async function load(port, seconds, signal, what = {}) {
-  const { url = `http://127.0.0.1:${port}/`, connections = CONNECTIONS } = what
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', REPORT, '-H', 'Connection: close']
+  const { url = `http://127.0.0.1:${port}/`, connections = CONNECTIONS, keepAlive = false } = what
+  const close = keepAlive ? [] : ['-H', 'Connection: close']
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', REPORT, ...close]
   const { stdout } = await promisify(execFile)('wrk', [...args, url], { signal })
   return JSON.parse(stdout.trim().split('\n').at(-1))
 }

@@ -1,4 +1,4 @@
-// What many run with node:cluster alone: workers by round-robin, and a rolling restart at SIGUSR2. Forks a new worker, waits
+// What many run with node:cluster alone, as it distributes by default, and with a rolling restart at SIGUSR2. Forks a new worker, waits
 // until it listens, disconnects an old one, and kills it if it is still there after a while.
 //
 //   node cluster-primary.js <workers> <script> [args…]
@@ -13,7 +13,6 @@ let leaving = false
 let reloading: Promise<void> = Promise.resolve()
 const retired = new WeakSet<Worker>()
 
-cluster.schedulingPolicy = cluster.SCHED_RR
 cluster.setupPrimary({ ...(script === undefined ? {} : { exec: script }), args })
 for (let i = 0; i < Number(workers); i++) cluster.fork()
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { type CheckOptions, check } from '../check/check.js'
+import type { CheckOptions } from '../check/check.js'
 import { withFlags } from '../flags.js'
 
 const NOTES = `
@@ -11,6 +11,7 @@ export function checkCommand(): Command {
     .option('--json', 'one JSON object', false)
     .addHelpText('after', NOTES)
     .action(async (script: string | undefined, args: string[], options: CheckOptions) => {
+      const { check } = await import('../check/check.js')
       process.exitCode = await check(script, args, options)
     })
 }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { PRESETS } from '../../prove/presets.js'
 import { whole, workerCount } from '../parsers.js'
-import { type ProveCommandOptions, proveServers } from '../prove.js'
+import type { ProveCommandOptions } from '../prove.js'
 
 const EXAMPLES = `
 Examples:
@@ -49,6 +49,7 @@ export function proveCommand(): Command {
     .passThroughOptions()
     .addHelpText('after', EXAMPLES)
     .action(async (script: string | undefined, args: string[], options: ProveCommandOptions) => {
+      const { proveServers } = await import('../prove.js')
       process.exitCode = await proveServers(script, args, options)
     })
 }

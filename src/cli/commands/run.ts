@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { withFlags } from '../flags.js'
-import { type RunOptions, run } from '../run.js'
+import type { RunOptions } from '../run.js'
 
 const EXAMPLES = `
 Examples:
@@ -23,6 +23,7 @@ export function runCommand(): Command {
     .option('--json', 'one JSON object a line', false)
     .addHelpText('after', EXAMPLES)
     .action(async (script: string | undefined, args: string[], options: RunOptions) => {
+      const { run } = await import('../run.js') // what only this command needs, the others do not load
       process.exitCode = await run(script, args, options)
     })
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { createLogUpdate } from 'log-update'
 import type { ControlClient } from '../../control/client.js'
 import type { ControlStatus } from '../../control/status-answer.js'
 import { seconds } from '../parsers.js'
@@ -29,7 +28,7 @@ async function watch(client: ControlClient, { interval, json }: Options): Promis
   const restore = keys(quit)
   process.once('SIGINT', quit).once('SIGTERM', quit)
   process.stdout.on('error', quit)
-  const view = process.stdout.isTTY && !json ? createLogUpdate(process.stdout) : null
+  const view = process.stdout.isTTY && !json ? (await import('log-update')).createLogUpdate(process.stdout) : null
   void client.ended.then(quit)
   try {
     while (!leave.signal.aborted) {
