@@ -1,7 +1,7 @@
 /** A place whose workers die again and again is given up; when all are, so is everything. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { SupervisorEvents } from '../../src/index.js'
@@ -45,6 +45,41 @@ test('a place whose workers die before they listen is given up, the others serve
   assert.deepEqual(waits, [100, 200, 400, null])
   await app.supervisor.reload()
   assert.deepEqual(states(), ['1 ready', '2 ready'])
+})
+
+test('a place that waits for its next start is told, and when that is; one whose workers cannot be started, too', async (t) => {
+  noLeak(t)
+  const script = program(t, APP)
+  const app = await supervise(t, { script, workers: 2, crashLoop: { deaths: 3 } })
+  const told = (): unknown[] =>
+    app.supervisor.status().workers.map(({ worker, state, pid, ready, memory }) => [worker, state, pid, ready, memory])
+  const wait = (): number | null | undefined => app.supervisor.status().workers[1]?.restartIn
+  const first = once(app.supervisor, 'ended')
+  const [, victim = 0] = app.pids()
+  process.kill(victim, 'SIGKILL')
+  await first
+  await until('its place waits', () => wait() !== null)
+  assert.deepEqual(told()[1], [2, 'waiting', 0, false, null])
+  assert.ok((wait() ?? -1) >= 0 && (wait() ?? -1) <= 100, `${wait()}`)
+  await until('it is filled', () => app.supervisor.status().workers.every(({ ready }) => ready))
+  assert.equal(wait(), null)
+
+  // What no longer starts at all never has a channel.
+  const folder = scratch(t)
+  const gone = await supervise(t, { script, workers: 1, cwd: folder, crashLoop: { deaths: 3 } })
+  const places: string[] = []
+  const look = (): void => {
+    for (const { state, pid, restartIn } of gone.supervisor.status().workers) {
+      places.push(`${state} ${pid} ${restartIn === null}`)
+    }
+  }
+  gone.supervisor.on('ended', ({ restartIn }) => restartIn !== null && setImmediate(look))
+  gone.supervisor.on('crashLoop', look)
+  const failed = once(gone.supervisor, 'failed')
+  rmSync(folder, { recursive: true })
+  process.kill(gone.pids()[0] as number, 'SIGKILL')
+  await failed
+  assert.deepEqual(places, ['waiting 0 false', 'waiting 0 false', 'failed 0 true'])
 })
 
 test('a worker that was ready counts as well; one that could be replaced by hand serves again', async (t) => {

@@ -42,7 +42,7 @@ export async function supervise(
   t.after(() => supervisor.kill())
   await supervisor.start()
   await until('all workers are ready', () => {
-    const { workers } = supervisor.status()
+    const workers = supervisor.status().workers.filter(({ pid }) => pid !== 0)
     return workers.length === count && workers.every((worker) => worker.ready)
   }).catch((error: Error) => {
     throw new Error(`${error.message}\n${lines.join('\n')}`)
