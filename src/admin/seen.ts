@@ -12,7 +12,8 @@ export function eventsOf(supervisor: Watched): EventEmitter {
 }
 
 /** A worker as it is shown; what workers do not report is missing. */
-export interface SeenWorker extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung' | 'claimLatency' | 'restartIn'> {
+export interface SeenWorker
+  extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung' | 'claimLatency' | 'restartIn'> {
   /** Milliseconds by which its event loop is late. */
   lag?: number | null
   /** Resident bytes. */

@@ -55,12 +55,12 @@ interface ReloadOrder extends ReloadOptions {
   wait?: boolean
 }
 
-const { isWhole, isFlag, isText, isObject, areTexts, areVariables } = kinds
+const { isWhole, isTime, isFlag, isText, isObject, areTexts, areVariables } = kinds
 const RELOAD = {
   workers: isWhole,
   rolling: isFlag,
   supersede: isFlag,
-  healthWindow: isWhole,
+  healthWindow: isTime,
   readiness: isObject,
   groups: isObject,
   script: isText,
@@ -69,13 +69,13 @@ const RELOAD = {
   cwd: isText,
   env: areVariables,
   environment: areVariables,
-  milliseconds: isWhole,
-  drainTimeout: isWhole,
+  milliseconds: isTime,
+  drainTimeout: isTime,
   wait: isFlag,
 } as const
 const SCALE = { workers: isWhole, group: isText } as const
 const DRAIN = { worker: isWhole } as const
-const STOP = { now: isFlag, milliseconds: isWhole } as const
+const STOP = { now: isFlag, milliseconds: isTime } as const
 const LOGS = { lines: isWhole, worker: isWhole, follow: isFlag } as const
 
 /** The commands that every control socket answers. */

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
+import { wholeMilliseconds } from '../arguments.js'
 import type { Channel } from '../channel/channel.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
@@ -180,7 +181,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Accepts what waits, closes the ports, lets workers finish within `milliseconds`, and settles when all are gone. */
-  stop(milliseconds = this.#options.drainTimeout): Promise<void> {
+  async stop(milliseconds = this.#options.drainTimeout): Promise<void> {
+    wholeMilliseconds('milliseconds', milliseconds)
     this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
     return this.#stopping
   }

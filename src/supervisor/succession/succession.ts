@@ -2,7 +2,7 @@ import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
 import type { Descriptor } from '../../sendmsg/descriptor.js'
 import type { SettledOptions } from '../options.js'
-import { type HandOverToOptions, handOverTo } from './hand-over-to.js'
+import { checkTimes, type HandOverToOptions, handOverTo } from './hand-over-to.js'
 import type { Parts } from './parts.js'
 import { takeOver } from './take-over.js'
 
@@ -53,7 +53,10 @@ export class Succession {
 
   /** @see Supervisor.handOverTo */
   async handOverTo(channel: Channel, options: HandOverToOptions): Promise<void> {
-    orClose(channel, () => this.#checkMovable())
+    orClose(channel, () => {
+      checkTimes(options)
+      this.#checkMovable()
+    })
     const stop = new AbortController()
     const done = handOverTo(this.#parts, channel, options, stop.signal)
     this.#underWay = { stop, done }
