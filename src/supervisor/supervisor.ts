@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import type net from 'node:net'
-import { wholeMilliseconds } from '../arguments.js'
 import type { Channel } from '../channel/channel.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
@@ -182,8 +181,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
 
   /** Accepts what waits, closes the ports, lets workers finish within `milliseconds`, and settles when all are gone. */
   async stop(milliseconds = this.#options.drainTimeout): Promise<void> {
-    wholeMilliseconds('milliseconds', milliseconds)
-    this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
+    this.#stopping ??= this.#succession.end(milliseconds, () => this.#stop(milliseconds))
     return this.#stopping
   }
 
@@ -293,6 +291,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #fail(error: Error): void {
+    if (this.#stopping !== null) return // an end that was asked for is none
     this.#failed = true
     const told = this.#startUp.failing()
     void this.stop(0).then(() => (told === null ? this.emit('failed', { error }) : told(error)))

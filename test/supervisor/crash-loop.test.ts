@@ -5,12 +5,15 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { SupervisorEvents } from '../../src/index.js'
+import { close } from '../../src/syscalls/descriptor.js'
+import { socketpair } from '../../src/syscalls/socket.js'
 import { get } from '../support/client.js'
 import { handover } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture, scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
+import { channelOf } from '../support/things.js'
 import { until } from '../support/wait.js'
 
 /** Dies at /crash; where it is told so, at once, with a word. */
@@ -108,6 +111,28 @@ test('when every place is given up everything stops, and `failed` says why', asy
   assert.equal(error.message, 'every worker died 2 times within 30 s')
   await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
   await app.supervisor.stop()
+})
+
+test('a stop that was asked for is no failure, though the last place is given up meanwhile', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: program(t, APP), crashLoop: { deaths: 1 } })
+  const [ours, theirs] = socketpair()
+  t.after(() => close(theirs))
+  const told: string[] = []
+  app.supervisor.on('failed', () => told.push('failed'))
+  const lost = once(app.supervisor, 'crashLoop')
+  // A successor that never says hello: stop waits until it is dead.
+  const abandon = async (): Promise<void> => void (await lost)
+  const moved = assert.rejects(app.supervisor.handOverTo(channelOf(ours), { abandon }))
+  let stopped: Promise<void> | null = null
+  app.supervisor.on('ended', () => {
+    stopped ??= app.supervisor.stop()
+  })
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await moved
+  await stopped
+  await new Promise(setImmediate)
+  assert.deepEqual(told, [])
 })
 
 test('a place that is given up while its worker is replaced is not the end of everything', async (t) => {

@@ -1,3 +1,4 @@
+import { wholeMilliseconds } from '../../arguments.js'
 import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
 import type { Descriptor } from '../../sendmsg/descriptor.js'
@@ -40,8 +41,12 @@ export class Succession {
     this.#parts.slotOwner.gate.pass(work)
   }
 
-  /** Stops it, unless it is another's: what is under way is ended first. */
-  end(stop: () => Promise<void>): Promise<void> {
+  /**
+   * Stops it, unless it is another's: what is under way is ended first.
+   * @throws {TypeError | RangeError} no time that a timer can wait: nothing is stopped
+   */
+  end(milliseconds: number, stop: () => Promise<void>): Promise<void> {
+    wholeMilliseconds('milliseconds', milliseconds)
     return this.#underWay === null && !this.#replaced ? stop() : this.#cancel(stop)
   }
 
