@@ -39,8 +39,6 @@ export interface CommandParts {
   stop: (order: StopOrder) => Promise<void>
   /** Replaces the supervisor's process; settles with who it is now. */
   upgrade: (progress: Progress) => Promise<object>
-  /** The environment that workers have now. */
-  env: NodeJS.ProcessEnv
 }
 
 interface ReloadOrder extends ReloadOptions {
@@ -113,12 +111,9 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
 
 async function reload(parts: CommandParts, order: ReloadOrder, progress: Progress): Promise<object> {
   const { env, environment, wait = true, ...rest } = order
-  const variables = env === undefined && environment === undefined ? null : { ...(environment ?? parts.env), ...env }
-  const options = { ...rest, ...(variables === null ? {} : { env: variables }) }
-  const done = parts.reloads.reload(options, wait ? progress : () => {}).then((result) => {
-    if (variables !== null) parts.env = variables
-    return result
-  })
+  const changes = env !== undefined || environment !== undefined
+  const change = (now: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...(environment ?? now), ...env })
+  const done = parts.reloads.reload(rest, wait ? progress : () => {}, changes ? change : undefined)
   if (wait) return done
   // One that is refused at once is no reload; what comes later is in the supervisor's log.
   done.catch(() => {})
