@@ -278,9 +278,7 @@ export class Slot {
     const pulse = this.#pulse?.status()
     if (pulse === undefined || (this.#target === null && state !== 'failed' && state !== 'waiting')) return null
     const target = this.#target?.status() ?? nobody(String(worker), group, this.#owner.limit)
-    const { restarts, restartIn: wait } = this.#restarts.record
-    const restartIn = wait === null ? null : Math.round(wait)
-    return { ...pulse, ...target, worker, generation, pid, state, restarts, restartIn }
+    return { ...pulse, ...target, ...this.#restarts.status, worker, generation, pid, state }
   }
 
   #ended(end: WorkerEnd, lived: number): void {
