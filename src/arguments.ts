@@ -1,4 +1,5 @@
 /** What every check of an argument says: its name, what is allowed, and what came. */
+import { TIME_MAX } from './limits.js'
 
 /** A value as an error names it: short, and with its type. */
 export function shown(value: unknown): string {
@@ -29,6 +30,14 @@ export function wholeNumber(name: string, value: unknown, least: number, most = 
   const wanted = `${name}: a whole number from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}`
   if (typeof value !== 'number') throw new TypeError(`${wanted}, not ${shown(value)}`)
   throw new RangeError(`${wanted}, not ${value}`)
+}
+
+/**
+ * Milliseconds that a timer can wait.
+ * @throws as `wholeNumber`
+ */
+export function wholeMilliseconds(name: string, value: unknown, least = 0): number {
+  return wholeNumber(name, value, least, TIME_MAX)
 }
 
 /** @throws {TypeError} options are no object, or have a name that is not known */

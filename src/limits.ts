@@ -34,6 +34,12 @@ export const UNCLAIMED_MAX = 128
 /** Milliseconds after which a target that owes claims and makes none is passed over as stalled. */
 export const STALL_AFTER = 1000
 
+/** Milliseconds, nearly 25 days: the longest a timer of Node can wait. What is longer it takes for 1 ms. */
+export const TIME_MAX = 0x7fffffff
+
+/** Milliseconds of which the time until claims is told, and up to as many before: a look now and then is to see what was. */
+export const CLAIM_LATENCY_WINDOW = 30_000
+
 /** Milliseconds a target rests after it sent connections back for want of descriptors. */
 export const REST_AFTER_REFUSAL = 100
 

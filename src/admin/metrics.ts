@@ -15,6 +15,13 @@ export const METRICS = [
     ['worker', 'generation'],
     'Connections given to a worker that it has not claimed yet.',
   ],
+  [
+    'handover_worker_claim_latency_seconds',
+    'gauge',
+    ['worker', 'generation'],
+    'Mean time until it claims what it is given, of late.',
+  ],
+  ['handover_worker_claim_latency_max_seconds', 'gauge', ['worker', 'generation'], 'The longest of these times.'],
   ['handover_worker_restarts_total', 'counter', ['worker'], 'Times that a place was filled again.'],
   ['handover_worker_stalled', 'gauge', ['worker', 'generation'], '1: it owes claims and makes none, or is hung.'],
   ['handover_worker_lag_seconds', 'gauge', ['worker', 'generation'], 'By how much its event loop is late.'],
@@ -109,6 +116,10 @@ export class Metrics {
       this.#set('handover_connections_open', one.open, labels)
       this.#set('handover_unclaimed', one.queued + one.unclaimed, labels)
       this.#set('handover_worker_stalled', Number(one.stalled || one.hung === true), labels)
+      if (one.claimLatency) {
+        this.#set('handover_worker_claim_latency_seconds', one.claimLatency.mean / 1000, labels)
+        this.#set('handover_worker_claim_latency_max_seconds', one.claimLatency.max / 1000, labels)
+      }
       if (typeof one.lag === 'number') this.#set('handover_worker_lag_seconds', one.lag / 1000, labels)
       if (typeof one.memory === 'number') this.#set('handover_worker_memory_bytes', one.memory, labels)
       if (typeof one.cpu === 'number') this.#set('handover_worker_cpu', one.cpu, labels)

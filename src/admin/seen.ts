@@ -12,7 +12,8 @@ export function eventsOf(supervisor: Watched): EventEmitter {
 }
 
 /** A worker as it is shown; what workers do not report is missing. */
-export interface SeenWorker extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung'> {
+export interface SeenWorker
+  extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung' | 'claimLatency' | 'restartIn'> {
   /** Milliseconds by which its event loop is late. */
   lag?: number | null
   /** Resident bytes. */
@@ -20,6 +21,10 @@ export interface SeenWorker extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' 
   /** Fraction of a core. */
   cpu?: number | null
   hung?: boolean
+  /** Milliseconds. */
+  claimLatency?: WorkerStatus['claimLatency']
+  /** Milliseconds until a worker is started at a place that waits. */
+  restartIn?: number | null
 }
 
 export interface SeenGeneration {
@@ -36,7 +41,7 @@ export interface SeenStatus extends Omit<SupervisorStatus, 'workers' | 'generati
   generations: SeenGeneration[]
 }
 
-export const STATES: readonly SlotState[] = ['starting', 'ready', 'draining', 'waiting', 'stopped']
+export const STATES: readonly SlotState[] = ['starting', 'ready', 'draining', 'waiting', 'stopped', 'failed']
 
 /** The status, with generations made of the workers where the supervisor names none, and no duplicates of places. */
 export function seen(supervisor: Watched): SeenStatus {

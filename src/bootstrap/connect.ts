@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds } from '../arguments.js'
 import { Channel } from '../channel/channel.js'
 import { type End, endCredentials } from '../channel/end.js'
 import type { ChannelOptions, Reconnect } from '../channel/options.js'
@@ -40,7 +40,7 @@ export async function connect(address: string | Descriptor, options: ConnectOpti
   const { timeout = CONNECT_TIMEOUT, signal, retry = false, reconnect = false, admit } = options
   checkOptions(options, OPTIONS)
   checkAdmission(admit)
-  wholeNumber('timeout', timeout, 0, 0x7fffffff)
+  wholeMilliseconds('timeout', timeout)
   const given = { timeout, ...(signal && { signal }) }
   let failed: Error | null = null
   const late = (): string =>

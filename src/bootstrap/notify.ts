@@ -1,7 +1,7 @@
 /** What a service tells its manager: systemd's notifications, its descriptor store and its watchdog, without its library. */
-import { shown, wholeNumber } from '../arguments.js'
+import { shown, wholeMilliseconds, wholeNumber } from '../arguments.js'
 import { HandoverError } from '../errors.js'
-import { DESCRIPTORS_PER_MESSAGE_MAX, SUN_PATH_BYTES } from '../limits.js'
+import { DESCRIPTORS_PER_MESSAGE_MAX, SUN_PATH_BYTES, TIME_MAX } from '../limits.js'
 import { onAbort, reasonOf } from '../sendmsg/abort.js'
 import { readable, type WaitOptions } from '../sendmsg/readiness.js'
 import { recvmsg } from '../sendmsg/receive.js'
@@ -12,7 +12,6 @@ import { encodeFields, type NotifyFields, statusLine, storeName } from './notify
 import { NotifySocket } from './notify-socket.js'
 
 /** Milliseconds that a timer of Node's counts at most. */
-const TIMER_MAX = 0x7fffffff
 const PID_MAX = 0x7fffffff
 
 export interface NotifierOptions {
@@ -125,7 +124,7 @@ export class Notifier {
    * @see sd_notify_barrier(3)
    */
   async barrier(timeout: number, { signal }: WaitOptions = {}): Promise<boolean> {
-    wholeNumber('timeout', timeout, 1, TIMER_MAX)
+    wholeMilliseconds('timeout', timeout, 1)
     if (signal?.aborted) throw reasonOf(signal)
     if (this.#socket === null) return false
     const [ours, theirs] = socketpair()
@@ -172,7 +171,7 @@ export class Notifier {
         })
     }
     ping()
-    const period = Math.max(1, Math.min(TIMER_MAX, Math.floor(this.watchdogInterval / 2)))
+    const period = Math.max(1, Math.min(TIME_MAX, Math.floor(this.watchdogInterval / 2)))
     const timer = setInterval(ping, period).unref()
     return () => clearInterval(timer)
   }

@@ -1,4 +1,4 @@
-import { checkOptions, wholeNumber } from '../arguments.js'
+import { checkOptions, wholeMilliseconds } from '../arguments.js'
 import { FLUSH_TIMEOUT } from '../limits.js'
 import { reasonOf } from '../sendmsg/abort.js'
 import type { ReleaseOptions } from './kinds.js'
@@ -33,7 +33,7 @@ export function sendPacked(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const { signal } = options
-    wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
+    wholeMilliseconds('flushTimeout', flushTimeout)
     if (signal?.aborted) throw reasonOf(signal)
     let stop = (): void => {}
     const place = sent.place(

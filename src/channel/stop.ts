@@ -1,4 +1,4 @@
-import { shown, wholeNumber } from '../arguments.js'
+import { shown, wholeMilliseconds } from '../arguments.js'
 import { HandoverError } from '../errors.js'
 import { onAbort, reasonOf } from '../sendmsg/abort.js'
 
@@ -20,7 +20,7 @@ export function onStop(
   stopped: (reason: unknown) => void,
   late: () => string = () => 'it took longer',
 ): () => void {
-  if (timeout !== undefined) wholeNumber('timeout', timeout, 0, 0x7fffffff)
+  if (timeout !== undefined) wholeMilliseconds('timeout', timeout)
   if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
     throw new TypeError(`signal: an AbortSignal, not ${shown(signal)}`)
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { basename } from 'node:path'
 import { reloadFrom } from '../config/reload.js'
 import { type Settled, settle } from '../config/settle.js'
+import type { ChangeEnvironment } from '../control/reloads.js'
 import type { HandoverError } from '../errors.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
@@ -13,11 +14,14 @@ export class Reloading {
   readonly #printer: Printer
   /** What runs. */
   #settled: Settled
+  /** What workers have. */
+  #env: NodeJS.ProcessEnv
   #prepares = 0
 
   constructor(supervisor: Supervisor, settled: Settled, printer: Printer) {
     this.#supervisor = supervisor
     this.#settled = settled
+    this.#env = settled.supervisor.env ?? process.env
     this.#printer = printer
   }
 
@@ -29,9 +33,10 @@ export class Reloading {
   /**
    * Reads the configuration again and reloads; what no reload changes is named in a warning.
    * @param options  that come before what is in the file
+   * @param change  what becomes of the environment, be that of the file as it is now, or of the reload before
    * @throws {UsageError} the configuration cannot be used, nothing was done; as `Supervisor.reload`
    */
-  async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
+  async reload(options: ReloadOptions = {}, change?: ChangeEnvironment): Promise<{ generation: number }> {
     const now = await settle(this.#settled.asked)
     const { options: configured, restart } = reloadFrom(now, this.#settled)
     if (restart.length > 0) {
@@ -39,7 +44,10 @@ export class Reloading {
       const what = `${restart.join(', ')} in ${file} changed: a reload leaves that as it was, stop and start for it`
       this.#printer.warn('config-kept', what, { keys: restart })
     }
-    const done = await this.#prepared(this.#supervisor.reload({ ...configured, ...options }))
+    const env = change?.(configured.env ?? this.#env) ?? configured.env
+    const all = { ...configured, ...options, ...(env === undefined ? {} : { env }) }
+    const done = await this.#prepared(this.#supervisor.reload(all))
+    this.#env = env ?? this.#env
     // What was left as it was is said again next time.
     const kept = Object.fromEntries(restart.map((key) => [key, this.#settled.values[key as keyof Settled['values']]]))
     this.#settled = { ...now, values: { ...now.values, ...kept } }

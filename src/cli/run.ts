@@ -100,7 +100,7 @@ function wanted({ values, supervisor: { env } }: Settled, reloading: Reloading):
   const { script = 'handover', name, control } = values
   return {
     script,
-    reload: (options) => reloading.reload(options),
+    reload: (options, change) => reloading.reload(options, change),
     ...(name === undefined ? {} : { name }),
     ...(control === undefined ? {} : { control }),
     ...(env === undefined ? {} : { env }),

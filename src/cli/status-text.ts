@@ -15,12 +15,13 @@ const COLUMNS: readonly Column<ControlWorker>[] = [
   { heading: 'worker', right: true, text: ({ worker }) => String(worker) },
   { heading: 'group', text: ({ group }) => group },
   { heading: 'gen', right: true, text: ({ generation }) => String(generation) },
-  { heading: 'pid', right: true, text: ({ pid }) => String(pid) },
+  { heading: 'pid', right: true, text: ({ pid }) => pidText(pid) },
   { heading: 'state', text: stateText },
   { heading: 'open', right: true, text: ({ open }) => String(open) },
   { heading: 'total', right: true, text: ({ total }) => String(total) },
   { heading: '/s', right: true, text: ({ perSecond }) => String(perSecond) },
   { heading: 'unclaimed', right: true, text: ({ queued, unclaimed }) => String(queued + unclaimed) },
+  { heading: 'claims', right: true, text: ({ claimLatency }) => latencyText(claimLatency) },
   { heading: 'restarts', right: true, text: ({ restarts }) => String(restarts) },
   { heading: 'lag', right: true, text: ({ lag }) => (typeof lag === 'number' ? `${Math.round(lag)} ms` : null) },
   { heading: 'memory', right: true, text: ({ memory }) => (typeof memory === 'number' ? bytesText(memory) : null) },
@@ -28,11 +29,26 @@ const COLUMNS: readonly Column<ControlWorker>[] = [
   {
     heading: 'up',
     right: true,
-    text: ({ since }) => (typeof since === 'number' ? durationText(Date.now() - since) : null),
+    text: ({ since, pid }) => (typeof since === 'number' && pid !== 0 ? durationText(Date.now() - since) : null),
   },
 ]
 
-function stateText({ state, stalled, hung }: ControlWorker): string {
+/** A place without a worker has none. */
+function pidText(pid: number): string {
+  return pid === 0 ? '-' : String(pid)
+}
+
+/** The mean, and the longest. */
+function latencyText(latency: ControlWorker['claimLatency']): string | null {
+  return latency ? `${latencyNumber(latency.mean)}/${latencyNumber(latency.max)} ms` : null
+}
+
+function latencyNumber(milliseconds: number): string {
+  return milliseconds < 10 ? milliseconds.toFixed(1) : String(Math.round(milliseconds))
+}
+
+function stateText({ state, stalled, hung, restartIn }: ControlWorker): string {
+  if (typeof restartIn === 'number') return `${state}, starts in ${durationText(restartIn)}`
   return hung === true ? `${state}, hung` : stalled ? `${state}, stalled` : state
 }
 
@@ -56,15 +72,17 @@ function generationText(
   { number, state, since, deadline }: GenerationStatus,
   workers: readonly ControlWorker[],
 ): string {
-  const count = workers.filter(({ generation }) => generation === number).length
+  const own = workers.filter(({ generation }) => generation === number)
+  const count = own.filter(({ pid }) => pid !== 0).length
+  const of = count === own.length ? '' : ` of ${own.length}`
   const age = typeof since === 'number' ? ` for ${durationText(Date.now() - since)}` : ''
   const left = typeof deadline === 'number' ? `, ${durationText(deadline - Date.now())} left` : ''
-  return `generation ${number} ${MEANING[state] ?? state}${age}${left}: ${count} worker${count === 1 ? '' : 's'}`
+  return `generation ${number} ${MEANING[state] ?? state}${age}${left}: ${count}${of} worker${own.length === 1 ? '' : 's'}`
 }
 
 /** One line a worker, for a log. */
 export function workerLines({ workers }: ControlStatus): string[] {
   return workers.map(({ worker, generation, pid, state, open, total, perSecond }) => {
-    return `worker ${worker} generation ${generation} pid ${pid} ${state} open ${open} total ${total} ${perSecond}/s`
+    return `worker ${worker} generation ${generation} pid ${pidText(pid)} ${state} open ${open} total ${total} ${perSecond}/s`
   })
 }

@@ -4,7 +4,7 @@ import { isAbsolute } from 'node:path'
 import { openFolder, socketIn } from '../control/folder.js'
 import { LineRing } from '../control/line-ring.js'
 import { checkName, nameOfScript } from '../control/names.js'
-import type { MakeReload, Progress } from '../control/reloads.js'
+import { type MakeReload, type Progress, reloadsOf } from '../control/reloads.js'
 import { ControlServer } from '../control/server.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
@@ -45,7 +45,7 @@ export async function steer(
   printer: Printer,
   wanted: Wanted,
 ): Promise<Steering> {
-  const { reload: make = (options) => supervisor.reload(options) } = wanted
+  const { reload: make = reloadsOf(supervisor, wanted.env ?? process.env) } = wanted
   const failed = (error: Error): void =>
     printer.warn('reload-failed', `the reload failed: ${error.message}`, { message: error.message })
   if (wanted.control === false) wanted.inherited?.close()

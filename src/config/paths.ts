@@ -22,7 +22,7 @@ export function findScript(script: string, folder: string): string {
 
 /** The same with every path absolute, as seen from a folder. @throws {UsageError} a script is not there */
 export function fromFolder(values: Values, folder: string): Values {
-  const { script, cwd, policy, handshake, groups, logs, watch, control, listen } = values
+  const { script, cwd, policy, handshake, groups, logs, watch, control, listen, distribution } = values
   const at = (path: string): string => resolve(folder, path)
   const isModule = typeof policy === 'string' && !(policyNames as readonly string[]).includes(policy)
   return {
@@ -31,6 +31,8 @@ export function fromFolder(values: Values, folder: string): Values {
     ...(cwd === undefined ? {} : { cwd: at(cwd) }),
     ...(isModule ? { policy: at(policy) } : {}),
     ...(typeof handshake === 'string' ? { handshake: at(handshake) } : {}),
+    ...(Array.isArray(handshake) ? { handshake: handshake.map((one) => portsFrom(one, folder)) } : {}),
+    ...(Array.isArray(distribution) ? { distribution: distribution.map((one) => portsFrom(one, folder)) } : {}),
     ...(groups === undefined ? {} : { groups: groupsFrom(groups, folder) }),
     ...(logs === undefined ? {} : { logs: { folder: at(logs.folder) } }),
     ...(watch && watch.paths !== undefined ? { watch: { ...watch, paths: watch.paths.map(at) } } : {}),
@@ -39,6 +41,14 @@ export function fromFolder(values: Values, folder: string): Values {
       ? {}
       : { listen: listen.map((port) => ('path' in port ? { ...port, path: socketPath(port.path, folder) } : port)) }),
   }
+}
+
+/** Ports that are named by their paths. A number as text is no path, and is refused where the rest of it is checked. */
+function portsFrom<Rule extends { readonly ports?: readonly unknown[] | undefined }>(rule: Rule, folder: string): Rule {
+  const { ports } = rule
+  if (!Array.isArray(ports)) return rule
+  const isPath = (port: unknown): port is string => typeof port === 'string' && port !== '' && !/^\d+$/.test(port)
+  return { ...rule, ports: ports.map((port) => (isPath(port) ? socketPath(port, folder) : port)) }
 }
 
 /** Abstract names are no paths. */

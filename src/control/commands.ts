@@ -39,8 +39,6 @@ export interface CommandParts {
   stop: (order: StopOrder) => Promise<void>
   /** Replaces the supervisor's process; settles with who it is now. */
   upgrade: (progress: Progress) => Promise<object>
-  /** The environment that workers have now. */
-  env: NodeJS.ProcessEnv
 }
 
 interface ReloadOrder extends ReloadOptions {
@@ -55,12 +53,12 @@ interface ReloadOrder extends ReloadOptions {
   wait?: boolean
 }
 
-const { isWhole, isFlag, isText, isObject, areTexts, areVariables } = kinds
+const { isWhole, isTime, isFlag, isText, isObject, areTexts, areVariables } = kinds
 const RELOAD = {
   workers: isWhole,
   rolling: isFlag,
   supersede: isFlag,
-  healthWindow: isWhole,
+  healthWindow: isTime,
   readiness: isObject,
   groups: isObject,
   script: isText,
@@ -69,13 +67,13 @@ const RELOAD = {
   cwd: isText,
   env: areVariables,
   environment: areVariables,
-  milliseconds: isWhole,
-  drainTimeout: isWhole,
+  milliseconds: isTime,
+  drainTimeout: isTime,
   wait: isFlag,
 } as const
 const SCALE = { workers: isWhole, group: isText } as const
 const DRAIN = { worker: isWhole } as const
-const STOP = { now: isFlag, milliseconds: isWhole } as const
+const STOP = { now: isFlag, milliseconds: isTime } as const
 const LOGS = { lines: isWhole, worker: isWhole, follow: isFlag } as const
 
 /** The commands that every control socket answers. */
@@ -113,12 +111,9 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
 
 async function reload(parts: CommandParts, order: ReloadOrder, progress: Progress): Promise<object> {
   const { env, environment, wait = true, ...rest } = order
-  const variables = env === undefined && environment === undefined ? null : { ...(environment ?? parts.env), ...env }
-  const options = { ...rest, ...(variables === null ? {} : { env: variables }) }
-  const done = parts.reloads.reload(options, wait ? progress : () => {}).then((result) => {
-    if (variables !== null) parts.env = variables
-    return result
-  })
+  const changes = env !== undefined || environment !== undefined
+  const change = (now: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...(environment ?? now), ...env })
+  const done = parts.reloads.reload(rest, wait ? progress : () => {}, changes ? change : undefined)
   if (wait) return done
   // One that is refused at once is no reload; what comes later is in the supervisor's log.
   done.catch(() => {})

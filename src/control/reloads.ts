@@ -4,8 +4,25 @@ import { type Controllable, type StepListener, tellingOf } from './controllable.
 /** Tells a client how far it is. */
 export type Progress = (event: string, fields?: object) => void
 
+/** What an order makes of the environment that workers would have without it. */
+export type ChangeEnvironment = (env: NodeJS.ProcessEnv) => NodeJS.ProcessEnv
+
 /** Makes a reload, as `reload` of a supervisor does. */
-export type MakeReload = (options: ReloadOptions) => Promise<{ generation: number }>
+export type MakeReload = (options: ReloadOptions, change?: ChangeEnvironment) => Promise<{ generation: number }>
+
+/**
+ * Makes reloads of a supervisor; each changes the environment that the last one left.
+ * @param env  that workers have now
+ */
+export function reloadsOf(supervisor: Pick<Controllable, 'reload'>, env: NodeJS.ProcessEnv): MakeReload {
+  let last = env
+  return async (options, change) => {
+    const next = change?.(last)
+    const done = await supervisor.reload(next === undefined ? options : { ...options, env: next })
+    if (next !== undefined) last = next
+    return done
+  }
+}
 
 interface Reload {
   /** Null: its turn has not come. */
@@ -42,7 +59,11 @@ export class Reloads {
   }
 
   /** Settles when the workers before are gone. @throws what `reload` of the supervisor throws */
-  async reload(options: ReloadOptions, progress: Progress): Promise<{ generation: number }> {
+  async reload(
+    options: ReloadOptions,
+    progress: Progress,
+    change?: ChangeEnvironment,
+  ): Promise<{ generation: number }> {
     const waits = this.#running.some(({ previous }) => previous === null)
     const mine: Reload = { generation: null, superseded: false, previous: null, progress }
     if ((options as { supersede?: boolean }).supersede === true) {
@@ -51,7 +72,7 @@ export class Reloads {
     this.#running.push(mine)
     if (waits) progress('queued')
     try {
-      return await this.#make(options)
+      return await this.#make(options, change)
     } catch (error) {
       this.#failed(error as Error)
       throw error

@@ -1,11 +1,13 @@
 /** Options of requests: whatever a client sent, checked name by name. */
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds, wholeNumber } from '../arguments.js'
 import { fieldsOf } from './messages.js'
 
 type Fields = Readonly<Record<string, unknown>>
 type Check = (name: string, value: unknown) => unknown
 
 const isWhole: Check = (name, value) => wholeNumber(name, value, 0)
+
+const isTime: Check = (name, value) => wholeMilliseconds(name, value)
 
 const isFlag: Check = (name, value) => {
   if (typeof value === 'boolean') return value
@@ -34,7 +36,7 @@ const areVariables: Check = (name, value) => {
   return Object.fromEntries(Object.entries(fields).map(([key, text]) => [key, isText(`${name}.${key}`, text)]))
 }
 
-export const kinds = { isWhole, isFlag, isText, isObject, areTexts, areVariables }
+export const kinds = { isWhole, isTime, isFlag, isText, isObject, areTexts, areVariables }
 
 /** Options as a command takes them; those that are left out are not there. @throws {TypeError | RangeError} by name */
 export function checked<Options>(options: Fields, known: Readonly<Record<keyof Options & string, Check>>): Options {

@@ -16,7 +16,7 @@ import { unsupported } from './failure.js'
 import { LineRing } from './line-ring.js'
 import { checkName } from './names.js'
 import { Rates } from './rates.js'
-import { type MakeReload, type Progress, Reloads } from './reloads.js'
+import { type MakeReload, type Progress, Reloads, reloadsOf } from './reloads.js'
 import { Session } from './session.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
@@ -71,7 +71,7 @@ export class ControlServer {
     this.path = listener.address
     this.#port = port
     this.#listener = listener
-    const make = options.reload ?? ((how: ReloadOptions) => supervisor.reload(how))
+    const make = options.reload ?? reloadsOf(supervisor, env)
     this.#reloads = new Reloads(supervisor, make, options.onReloadFailed ?? (() => {}))
     this.#rates = new Rates(() => supervisor.status().workers)
     const since = Date.now()
@@ -80,7 +80,6 @@ export class ControlServer {
       supervisor,
       reloads: this.#reloads,
       ring,
-      env,
       stop,
       upgrade: options.upgrade ?? (() => unsupported('upgrade')),
       status: () => statusAnswer(supervisor.status(), this.#rates, { name, script, since }),

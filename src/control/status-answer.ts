@@ -15,7 +15,7 @@ export interface GenerationStatus {
 }
 
 /** What not every supervisor knows of a worker. */
-type Pulse = 'lag' | 'memory' | 'cpu' | 'since' | 'hung'
+type Pulse = 'lag' | 'memory' | 'cpu' | 'since' | 'hung' | 'claimLatency' | 'restartIn'
 
 /** A worker as a control socket tells of it; what a supervisor does not know is left out. */
 export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
@@ -29,6 +29,9 @@ export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
   /** Milliseconds since the epoch. */
   since?: number | null
   hung?: boolean
+  claimLatency?: WorkerStatus['claimLatency']
+  /** Milliseconds. */
+  restartIn?: number | null
 }
 
 /** The answer to `status`. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds, wholeNumber } from '../arguments.js'
 import { HANDSHAKE_BYTES, HANDSHAKE_BYTES_MAX, HANDSHAKE_TIME, UNDECIDED_MAX } from '../limits.js'
 import type { SocketAddress } from '../transport/address.js'
 import { destination } from './destination.js'
@@ -60,7 +60,7 @@ export function settleHandshake(options: HandshakeOptions, groups: readonly stri
     ...(ports === undefined ? {} : { ports: ports.map(checkedPlace) }),
     groups,
     bytes: wholeNumber('handshake.bytes', bytes ?? HANDSHAKE_BYTES, 1, HANDSHAKE_BYTES_MAX),
-    time: wholeNumber('handshake.time', time ?? HANDSHAKE_TIME, 1, 0x7fffffff),
+    time: wholeMilliseconds('handshake.time', time ?? HANDSHAKE_TIME, 1),
     undecided: wholeNumber('handshake.undecided', undecided ?? UNDECIDED_MAX, 1),
     otherwise: settled,
   }

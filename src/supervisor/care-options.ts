@@ -1,4 +1,4 @@
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds, wholeNumber } from '../arguments.js'
 import {
   CRASH_LOOP_DEATHS,
   CRASH_LOOP_WITHIN,
@@ -70,7 +70,7 @@ export function settleCare(options: CareOptions, threads: boolean): SettledCare 
     heartbeat: beat,
     hungAfter: hungAfter(options.hungAfter, beat),
     maxMemory: options.maxMemory === undefined ? NEVER : wholeNumber('maxMemory', options.maxMemory, 1),
-    maxLag: options.maxLag === undefined ? NEVER : wholeNumber('maxLag', options.maxLag, 1),
+    maxLag: options.maxLag === undefined ? NEVER : wholeMilliseconds('maxLag', options.maxLag, 1),
     crashLoop: crashLoop(options.crashLoop),
     affinity: affinity === undefined ? null : settleAffinity(affinity, threads),
   }
@@ -79,7 +79,7 @@ export function settleCare(options: CareOptions, threads: boolean): SettledCare 
 function hungAfter(given: number | false | undefined, heartbeat: number): number {
   if (given === false || heartbeat === 0) return NEVER
   const least = MISSED_BEATS_MIN * heartbeat
-  return given === undefined ? Math.max(HUNG_DEFAULT, least) : wholeNumber('hungAfter', given, least)
+  return given === undefined ? Math.max(HUNG_DEFAULT, least) : wholeMilliseconds('hungAfter', given, least)
 }
 
 function crashLoop(given: CareOptions['crashLoop'] = {}): SettledCare['crashLoop'] {
@@ -90,6 +90,6 @@ function crashLoop(given: CareOptions['crashLoop'] = {}): SettledCare['crashLoop
   checkOptions(given, ['deaths', 'within'])
   return {
     deaths: wholeNumber('crashLoop.deaths', given.deaths ?? CRASH_LOOP_DEATHS, 1),
-    within: wholeNumber('crashLoop.within', given.within ?? CRASH_LOOP_WITHIN, 1),
+    within: wholeMilliseconds('crashLoop.within', given.within ?? CRASH_LOOP_WITHIN, 1),
   }
 }

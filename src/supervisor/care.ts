@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { guarded } from '../guarded.js'
-import { HUNG_GRACE, LAG_BEATS, LIMIT_LIFE_MIN, LIMIT_REST_FIRST, LIMIT_REST_LAST } from '../limits.js'
+import { HUNG_GRACE, LAG_BEATS, LIMIT_LIFE_MIN, LIMIT_REST_FIRST, LIMIT_REST_LAST, SUCCESSOR_READY } from '../limits.js'
 import type { FromWorker } from '../wire/control.js'
 import type { SettledCare } from './care-options.js'
 import type { SupervisorEvents } from './events.js'
@@ -92,17 +92,21 @@ export class WorkerCare {
     for (const slot of this.#owner.slots()) {
       const { pulse } = slot
       if (pulse === null || pulse.hung || slot.debugged) continue
-      if (slot.state !== 'ready' && slot.state !== 'draining') continue
+      const starts = slot.state === 'starting'
+      if (starts ? !this.#owner.serves(slot) : slot.state !== 'ready' && slot.state !== 'draining') continue
       // One that has served since and never said a word is as silent as one that stopped.
       if (slot.target?.beats) pulse.awaitedAt ??= this.#clock
       const last = pulse.heardAt ?? pulse.awaitedAt
       const silent = last === null ? 0 : this.#clock - last
-      if (silent <= this.#options.hungAfter) continue
+      const { hungAfter } = this.#options
+      if (silent <= (starts ? Math.max(hungAfter, SUCCESSOR_READY) : hungAfter)) continue
       pulse.hung = true
       this.#owner.suspend(slot, true)
       const { number: worker, pid, generation } = slot
       guarded(() => this.#owner.tell('hung', { worker, pid, generation, silent: Math.round(silent) }))
-      this.#end(slot, pulse)
+      // Who starts has nothing yet, and its place is filled again.
+      if (starts) slot.kill()
+      else this.#end(slot, pulse)
     }
   }
 

@@ -6,11 +6,14 @@ import { REST_AFTER_REFUSAL, STALL_AFTER, UNCLAIMED_MAX } from '../limits.js'
 import { close, dup } from '../syscalls/descriptor.js'
 import type { Arrivals } from '../transport/arrivals.js'
 import { portFrame } from '../wire/ports.js'
+import { ClaimClock, type ClaimLatency } from './claim-latency.js'
 import type { PortTaker } from './distributed-port.js'
 
 export interface ChannelTargetStatus extends TargetStatus {
   /** It accepts connections by itself; word of them takes a moment. */
   readonly accepts: boolean
+  /** How long it takes to claim what it is given; null: nothing was given to it of late. */
+  readonly claimLatency: ClaimLatency | null
 }
 
 /** What a target counts. JSON. */
@@ -56,6 +59,9 @@ export class ChannelTarget implements PortTaker {
   #reserved = 0
   /** When the target last claimed, or was first owed a claim. */
   #progress = 0
+  readonly #claims = new ClaimClock()
+  /** Of this channel's: what it was given, claimed or not. */
+  #given = 0
   #restsUntil = 0
 
   /** @param onRoomier  it may have more room than before */
@@ -135,10 +141,13 @@ export class ChannelTarget implements PortTaker {
     if (this.#owed + this.#reserved === 0) this.#progress = performance.now()
     this.#channel.take(arrivals.descriptor(index), port, arrivals.note(index))
     this.#taken += 1
+    this.#given += 1
   }
 
   flush(): void {
-    if (this.#channel.queued > 0) this.#channel.flush()
+    if (this.#channel.queued === 0) return
+    this.#claims.sent(this.#given)
+    this.#channel.flush()
   }
 
   /** It listens now. */
@@ -159,6 +168,7 @@ export class ChannelTarget implements PortTaker {
   /** It has claimed some of what it was sent. */
   claimed(): void {
     this.#progress = performance.now()
+    this.#claims.claimed(this.#given - this.#owed, this.#progress)
     this.#onRoomier()
   }
 
@@ -229,6 +239,7 @@ export class ChannelTarget implements PortTaker {
   /** It sent connections back; it is left alone for a moment, lest they go to and fro. */
   returned(count: number): void {
     this.#returned += count
+    this.#claims.forget()
     this.#progress = performance.now()
     this.#restsUntil = performance.now() + REST_AFTER_REFUSAL
     setTimeout(() => this.#onRoomier(), REST_AFTER_REFUSAL + 1)
@@ -254,6 +265,7 @@ export class ChannelTarget implements PortTaker {
       total: this.#taken + this.#accepted - this.#returned - queued - unclaimed,
       limit: this.#limit,
       accepts: this.#ports.size > 0,
+      claimLatency: this.#claims.status(),
     }
   }
 }

@@ -1,4 +1,6 @@
 import type { Target } from '../dispatch/target.js'
+import { SO_REUSEPORT, SOL_SOCKET } from '../syscalls/constants.js'
+import { setsockopt } from '../syscalls/sockopt.js'
 import type { Acceptor } from '../transport/acceptor.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { AcceptBatch } from '../transport/arrivals.js'
@@ -80,11 +82,16 @@ export class DistributedPort implements Acceptor {
     this.#last = this.#first
   }
 
-  /** Takes what is kept, or opens one. Of a group all that are kept are taken: clients wait in each. */
+  /**
+   * Takes what is kept, or opens one. Of a group all that are kept are taken, though it is to be none any more: clients wait
+   * in each. One that was opened alone lets others join it from now on.
+   */
   #begin(grouped: boolean): void {
     const options = this.#options
-    for (let found = this.#kept.find(options); found !== null; found = grouped ? this.#kept.find(options) : null) {
+    const all = grouped || (this.#alone && 'port' in options)
+    for (let found = this.#kept.find(options); found !== null; found = all ? this.#kept.find(options) : null) {
       this.#add(found, null)
+      if (grouped) setsockopt(found.fd, SOL_SOCKET, SO_REUSEPORT, 1)
     }
     if (this.#members.length > 0) return
     // Whoever else has the port open in the same way would get part of the connections, and nobody would notice.
@@ -240,9 +247,10 @@ export class DistributedPort implements Acceptor {
   }
 
   /** Whether the master accepts from it. */
-  #isOurs({ takers }: Member): boolean {
+  #isOurs(member: Member): boolean {
+    const { takers } = member
     if (this.mode === 'dispatch' || this.#sweeping) return true
-    return this.mode === 'share' ? this.#fed.size > 0 : takers.size === 0
+    return this.mode === 'share' && member === this.#first ? this.#fed.size > 0 : takers.size === 0
   }
 
   #drop(target: PortTaker): boolean {

@@ -1,4 +1,4 @@
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds } from '../arguments.js'
 import { READINESS_INTERVAL, READINESS_TIMEOUT } from '../limits.js'
 
 /** What makes a new worker ready besides that it listens. Of several, all must hold. */
@@ -65,14 +65,14 @@ export function settleReadiness(options: ReadinessOptions = {}): SettledReadines
     http: http === undefined ? null : question(http),
     command: command === undefined ? null : checkCommand(command),
     explicit,
-    interval: wholeNumber('readiness.interval', interval ?? READINESS_INTERVAL, 1),
-    timeout: wholeNumber('readiness.timeout', timeout ?? READINESS_TIMEOUT, 1),
+    interval: wholeMilliseconds('readiness.interval', interval ?? READINESS_INTERVAL, 1),
+    timeout: wholeMilliseconds('readiness.timeout', timeout ?? READINESS_TIMEOUT, 1),
   }
 }
 
 /** @throws {TypeError | RangeError} no whole number of milliseconds */
 export function settleHealthWindow(milliseconds = 0): number {
-  return wholeNumber('healthWindow', milliseconds, 0, 0x7fffffff)
+  return wholeMilliseconds('healthWindow', milliseconds)
 }
 
 function question(http: unknown): HttpQuestion {

@@ -216,6 +216,7 @@ export class Generations {
       const times = { milliseconds: RELOAD_READY_DEFAULT, drainTimeout: this.#drainTimeout }
       return scaleTo(this.#stage, this.#current, places, times)
     })
+    this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'its place is no more'), false)
     await gone
   }
 

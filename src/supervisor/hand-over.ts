@@ -1,5 +1,5 @@
 import type net from 'node:net'
-import { checkOptions, shown, wholeNumber } from '../arguments.js'
+import { checkOptions, shown, wholeMilliseconds } from '../arguments.js'
 import type { SendOptions } from '../channel/options.js'
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
@@ -58,7 +58,7 @@ export class MasterHandOvers {
   async give(socket: LiveConnection, options: SupervisorHandOverOptions): Promise<void> {
     checkOptions(options, KNOWN)
     const { as, port, to, timeout, signal, flushTimeout = FLUSH_TIMEOUT } = options
-    wholeNumber('flushTimeout', flushTimeout, 0, 0x7fffffff)
+    wholeMilliseconds('flushTimeout', flushTimeout)
     const pack = packing(socket, options)
     if (as !== undefined && port !== undefined) throw new TypeError('port: only without `as`, which says who takes it')
     const message: HandOverMessage = {

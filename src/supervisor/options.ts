@@ -1,4 +1,4 @@
-import { checkOptions, wholeNumber } from '../arguments.js'
+import { checkOptions, wholeMilliseconds, wholeNumber } from '../arguments.js'
 import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
@@ -168,7 +168,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
     backlog: options.backlog === undefined ? undefined : wholeNumber('backlog', options.backlog, 1),
     threads: options.threads ?? false,
     batchScheduling: options.batchScheduling ?? false,
-    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT, 0),
+    drainTimeout: wholeMilliseconds('drainTimeout', options.drainTimeout ?? DRAIN_DEFAULT),
     ticketRotation: ticketRotation(options.ticketRotation),
     orphans: settleOrphans(options),
     readiness: settleReadiness(options.readiness),
@@ -202,8 +202,8 @@ export function settleReload(options: ReloadOptions, own: SettledOptions): Settl
   const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
   return {
     change: Object.fromEntries(given) as Partial<Program>,
-    milliseconds: wholeNumber('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
-    drainTimeout: wholeNumber('drainTimeout', options.drainTimeout ?? own.drainTimeout, 0),
+    milliseconds: wholeMilliseconds('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
+    drainTimeout: wholeMilliseconds('drainTimeout', options.drainTimeout ?? own.drainTimeout),
     workers: options.workers,
     groups: options.groups ?? {},
     rolling: options.rolling ?? false,

@@ -30,6 +30,12 @@ export class Restarts {
     return { restarts: this.count, backoff: this.#backoff.next, restartIn }
   }
 
+  /** What is told of them. */
+  get status(): Pick<RestartRecord, 'restarts' | 'restartIn'> {
+    const { restarts, restartIn } = this.record
+    return { restarts, restartIn: restartIn === null ? null : Math.round(restartIn) }
+  }
+
   /** Goes on where another supervisor stopped. */
   resume({ restarts, backoff, restartIn }: RestartRecord): void {
     this.count = restarts

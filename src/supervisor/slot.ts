@@ -126,6 +126,7 @@ export class Slot {
 
   #startWorker(start: SlotOwner['start'], pulse: Pulse): void {
     const { limit } = this.#owner
+    this.#pulse = pulse
     let target: ChannelTarget
     let started: Worker | null = null
     const end = this.#owner.relay.end(this.number, this)
@@ -159,7 +160,6 @@ export class Slot {
     started = worker
     this.#worker = worker
     this.#target = target
-    this.#pulse = pulse
     this.#tenant = new Tenant(worker, target, end, this.#owner.gate, (name, text) => this.#owner.line(this, name, text))
     this.#tenant.ended.then((end) => {
       this.#owner.gate.pass(() => {
@@ -276,9 +276,9 @@ export class Slot {
   status(): WorkerStatus | null {
     const { number: worker, pid, generation, state, group } = this
     const pulse = this.#pulse?.status()
-    if (pulse === undefined || (this.#target === null && state !== 'failed')) return null
+    if (pulse === undefined || (this.#target === null && state !== 'failed' && state !== 'waiting')) return null
     const target = this.#target?.status() ?? nobody(String(worker), group, this.#owner.limit)
-    return { ...target, ...pulse, worker, generation, pid, state, restarts: this.#restarts.count }
+    return { ...pulse, ...target, ...this.#restarts.status, worker, generation, pid, state }
   }
 
   #ended(end: WorkerEnd, lived: number): void {

@@ -180,8 +180,8 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   /** Accepts what waits, closes the ports, lets workers finish within `milliseconds`, and settles when all are gone. */
-  stop(milliseconds = this.#options.drainTimeout): Promise<void> {
-    this.#stopping ??= this.#succession.end(() => this.#stop(milliseconds))
+  async stop(milliseconds = this.#options.drainTimeout): Promise<void> {
+    this.#stopping ??= this.#succession.end(milliseconds, () => this.#stop(milliseconds))
     return this.#stopping
   }
 
@@ -291,6 +291,7 @@ export class Supervisor extends EventEmitter<SupervisorEvents> {
   }
 
   #fail(error: Error): void {
+    if (this.#stopping !== null) return // an end that was asked for is none
     this.#failed = true
     const told = this.#startUp.failing()
     void this.stop(0).then(() => (told === null ? this.emit('failed', { error }) : told(error)))

@@ -1,11 +1,14 @@
 import { performance } from 'node:perf_hooks'
-import { KILL_AFTER } from '../limits.js'
+import { KILL_AFTER, TIME_MAX } from '../limits.js'
 import type { ChannelTarget } from './channel-target.js'
 import type { Gate } from './gate.js'
 import type { RelayEnd } from './relay-end.js'
 import type { HeldWorker, WorkerRecord } from './slot-record.js'
 import type { Worker, WorkerEnd } from './worker.js'
 import { type TellLine, WorkerOutputs } from './worker-output.js'
+
+const after = (milliseconds: number, work: () => void): NodeJS.Timeout =>
+  setTimeout(work, Math.min(milliseconds, TIME_MAX))
 
 /** The worker in a place, with all that this process has of it. */
 export class Tenant {
@@ -46,8 +49,8 @@ export class Tenant {
     this.#endsAt = Math.min(this.#endsAt ?? Number.POSITIVE_INFINITY, performance.now() + last)
     const kill = (signal: 'SIGTERM' | 'SIGKILL'): void => this.#gate.pass(() => this.#worker.kill(signal))
     this.#killers.push(
-      setTimeout(() => kill('SIGTERM'), milliseconds + KILL_AFTER / 5),
-      setTimeout(() => kill('SIGKILL'), last + KILL_AFTER),
+      after(milliseconds + KILL_AFTER / 5, () => kill('SIGTERM')),
+      after(last + KILL_AFTER, () => kill('SIGKILL')),
     )
     this.#worker.ended.then(() => this.#killers.forEach(clearTimeout)) // it may have ended by now
   }

@@ -1,5 +1,5 @@
 import net from 'node:net'
-import { wholeNumber } from '../arguments.js'
+import { wholeMilliseconds } from '../arguments.js'
 import type { Arrived, Parcel, ReleaseOptions, ThingKind } from '../channel/kinds.js'
 import { FLUSH_TIMEOUT } from '../limits.js'
 import { HeldSocket } from '../runtime/held-socket.js'
@@ -105,7 +105,7 @@ function parcelOfTransport(transport: Transport): Parcel {
  */
 export async function release(socket: net.Socket, options: { flushTimeout?: number } = {}): Promise<Transport> {
   if (!(socket instanceof net.Socket)) throw new TypeError('socket: a net.Socket')
-  const flushTimeout = wholeNumber('flushTimeout', options.flushTimeout ?? FLUSH_TIMEOUT, 0, 0x7fffffff)
+  const flushTimeout = wholeMilliseconds('flushTimeout', options.flushTimeout ?? FLUSH_TIMEOUT)
   const parcel = await connectionKind.release(socket, { flushTimeout })
   try {
     const [descriptor] = parcel.descriptors as [number]

@@ -1,7 +1,7 @@
 /** Whether a WebSocket can be taken apart now, and until when to wait where it cannot. */
 import net from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { wholeNumber } from '../arguments.js'
+import { wholeMilliseconds } from '../arguments.js'
 import { READY_INTERVAL, READY_TIMEOUT, UNREAD_FRAMES_MAX } from '../limits.js'
 import { assertMovable, hasOutput, notMovable } from '../transport/movable.js'
 import type { WebSocketLike } from './inside.js'
@@ -81,7 +81,7 @@ export interface ReadyOptions {
  */
 export async function ready(ws: WebSocketLike, { timeout = READY_TIMEOUT, signal }: ReadyOptions = {}): Promise<void> {
   const inside = insideWebSocket(ws)
-  const deadline = performance.now() + wholeNumber('timeout', timeout, 0, 0x7fffffff)
+  const deadline = performance.now() + wholeMilliseconds('timeout', timeout)
   let stopped: Stopped | null = null
   try {
     for (let pause = 0; ; pause = READY_INTERVAL) {

@@ -142,7 +142,7 @@ test('HAProxy follows the weight, the drain and the way back', haproxy, async (t
   clients.slice(0, 2).forEach((client) => void client.destroy())
   await shows(/^UP/, 80)
   clients[2]?.write('kept')
-  const stopping = app.supervisor.stop(8_000)
+  const stopping = app.supervisor.stop(30_000)
   await shows(/DRAIN|DOWN/, 80)
   assert.match(agent.line(), /drain/)
   clients.forEach((client) => void client.destroy())

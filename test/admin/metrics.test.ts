@@ -39,7 +39,12 @@ test('counters grow across deaths of workers, reloads, and failed ones', async (
     await allClosed(app.supervisor)
   }
   await asks()
-  assert.equal(sum(await grows(), 'handover_connections_total'), 6)
+  const asked = await grows()
+  assert.equal(sum(asked, 'handover_connections_total'), 6)
+  const latency = [...(asked.get('handover_worker_claim_latency_seconds')?.values ?? [])]
+  assert.ok(latency.length > 0)
+  const longest = asked.get('handover_worker_claim_latency_max_seconds')?.values
+  for (const [labels, mean] of latency) assert.ok(0 < mean && mean <= (longest?.get(labels) ?? 0), `${labels} ${mean}`)
   const again = once(app.supervisor, 'ready')
   process.kill(app.pids()[0] as number, 'SIGKILL')
   await again

@@ -85,6 +85,30 @@ for (const [rule, files, args, lines] of faults) {
   })
 }
 
+test('handover reload --env changes the environment of the file as it is now, and later reloads keep both', async (t) => {
+  const config = (env: object): string => JSON.stringify({ script: 'app.mjs', env })
+  const cwd = folderOf(t, {
+    'handover.config.json': config({ SET: 'a', OLD: 1 }),
+    'app.mjs': server().replace(
+      "response.end('one')",
+      'response.end([process.env.SET, process.env.OLD, process.env.MORE].join())',
+    ),
+  })
+  const run = handover(t, ['run'], { cwd })
+  const port = Number(await run.line(/listening on 127\.0\.0\.1:(\d+)/))
+  await run.line(/worker 1 ready/)
+  const after = async (...args: string[]): Promise<string> => {
+    assert.equal(await handover(t, ['reload', ...args], { cwd }).ended, 0)
+    return (await get({ port })).body
+  }
+  writeFileSync(join(cwd, 'handover.config.json'), config({ SET: 'b' }))
+  assert.equal(await after('--env', 'MORE=x'), 'b,,x')
+  assert.equal(await after('--env', 'OLD=2'), 'b,2,x')
+  writeFileSync(join(cwd, 'handover.config.json'), config({ SET: 'c' }))
+  assert.equal(await after(), 'c,,')
+  assert.equal(await after('--env', 'MORE=y'), 'c,,y')
+})
+
 test('handover reload reads the configuration again, and one with faults leaves everything as it was', async (t) => {
   const config = (set: string): object => ({ script: 'app.mjs', env: { SET: set } })
   const cwd = folderOf(t, {

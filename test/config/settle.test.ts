@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
 import { settle } from '../../src/config/settle.js'
+import type { HandshakeOptions } from '../../src/index.js'
 import { folderOf, server } from '../support/configured.js'
 
 test('paths of the file are seen from its folder, those of options from where the command runs', async (t) => {
@@ -35,6 +36,27 @@ test('paths of the file are seen from its folder, those of options from where th
   assert.equal(policy, join(folder, 'by.mjs'))
   assert.equal(typeof supervisor.policy, 'function')
   assert.deepEqual(supervisor.listen, [{ path: join(folder, 'app/a.sock') }, { path: '\0name' }, { port: 80 }])
+})
+
+test('ports that rules name by their paths are seen from the file’s folder, too', async (t) => {
+  const folder = folderOf(t, {
+    'app/handover.config.mjs': `export default {
+      script: 'server.mjs',
+      distribution: [{ ports: ['a.sock', '\\0name', '/b.sock', 80], mode: 'share' }, { mode: 'dispatch' }],
+      handshake: [{ inspect: () => ({}), ports: ['c.sock', 81, '82'] }, { inspect: () => ({}) }],
+    }`,
+    'app/server.mjs': server(),
+  })
+  const { supervisor } = await settle({ config: 'app/handover.config.mjs', flags: {}, cwd: folder })
+  assert.deepEqual(supervisor.distribution, [
+    { ports: [join(folder, 'app/a.sock'), '\0name', '/b.sock', 80], mode: 'share' },
+    { mode: 'dispatch' },
+  ])
+  assert.deepEqual(
+    (supervisor.handshake as HandshakeOptions[]).map(({ ports }) => ports),
+    [[join(folder, 'app/c.sock'), 81, '82'], undefined],
+    'a number as text is no path: it is refused as it stands',
+  )
 })
 
 test('options come before the file, the environment name by name, and it is known where each is from', async (t) => {

@@ -1,16 +1,19 @@
 /** A place whose workers die again and again is given up; when all are, so is everything. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { SupervisorEvents } from '../../src/index.js'
+import { close } from '../../src/syscalls/descriptor.js'
+import { socketpair } from '../../src/syscalls/socket.js'
 import { get } from '../support/client.js'
 import { handover } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture, scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
+import { channelOf } from '../support/things.js'
 import { until } from '../support/wait.js'
 
 /** Dies at /crash; where it is told so, at once, with a word. */
@@ -47,6 +50,41 @@ test('a place whose workers die before they listen is given up, the others serve
   assert.deepEqual(states(), ['1 ready', '2 ready'])
 })
 
+test('a place that waits for its next start is told, and when that is; one whose workers cannot be started, too', async (t) => {
+  noLeak(t)
+  const script = program(t, APP)
+  const app = await supervise(t, { script, workers: 2, crashLoop: { deaths: 3 } })
+  const told = (): unknown[] =>
+    app.supervisor.status().workers.map(({ worker, state, pid, ready, memory }) => [worker, state, pid, ready, memory])
+  const wait = (): number | null | undefined => app.supervisor.status().workers[1]?.restartIn
+  const first = once(app.supervisor, 'ended')
+  const [, victim = 0] = app.pids()
+  process.kill(victim, 'SIGKILL')
+  await first
+  await until('its place waits', () => wait() !== null)
+  assert.deepEqual(told()[1], [2, 'waiting', 0, false, null])
+  assert.ok((wait() ?? -1) >= 0 && (wait() ?? -1) <= 100, `${wait()}`)
+  await until('it is filled', () => app.supervisor.status().workers.every(({ ready }) => ready))
+  assert.equal(wait(), null)
+
+  // What no longer starts at all never has a channel.
+  const folder = scratch(t)
+  const gone = await supervise(t, { script, workers: 1, cwd: folder, crashLoop: { deaths: 3 } })
+  const places: string[] = []
+  const look = (): void => {
+    for (const { state, pid, restartIn } of gone.supervisor.status().workers) {
+      places.push(`${state} ${pid} ${restartIn === null}`)
+    }
+  }
+  gone.supervisor.on('ended', ({ restartIn }) => restartIn !== null && setImmediate(look))
+  gone.supervisor.on('crashLoop', look)
+  const failed = once(gone.supervisor, 'failed')
+  rmSync(folder, { recursive: true })
+  process.kill(gone.pids()[0] as number, 'SIGKILL')
+  await failed
+  assert.deepEqual(places, ['waiting 0 false', 'waiting 0 false', 'failed 0 true'])
+})
+
 test('a worker that was ready counts as well; one that could be replaced by hand serves again', async (t) => {
   const app = await supervise(t, { script: program(t, APP), workers: 2, policy: () => '2', crashLoop: { deaths: 2 } })
   const lost = once(app.supervisor, 'crashLoop')
@@ -73,6 +111,28 @@ test('when every place is given up everything stops, and `failed` says why', asy
   assert.equal(error.message, 'every worker died 2 times within 30 s')
   await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
   await app.supervisor.stop()
+})
+
+test('a stop that was asked for is no failure, though the last place is given up meanwhile', async (t) => {
+  noLeak(t)
+  const app = await supervise(t, { script: program(t, APP), crashLoop: { deaths: 1 } })
+  const [ours, theirs] = socketpair()
+  t.after(() => close(theirs))
+  const told: string[] = []
+  app.supervisor.on('failed', () => told.push('failed'))
+  const lost = once(app.supervisor, 'crashLoop')
+  // A successor that never says hello: stop waits until it is dead.
+  const abandon = async (): Promise<void> => void (await lost)
+  const moved = assert.rejects(app.supervisor.handOverTo(channelOf(ours), { abandon }))
+  let stopped: Promise<void> | null = null
+  app.supervisor.on('ended', () => {
+    stopped ??= app.supervisor.stop()
+  })
+  await assert.rejects(get({ port: app.port }, '/crash'))
+  await moved
+  await stopped
+  await new Promise(setImmediate)
+  assert.deepEqual(told, [])
 })
 
 test('a place that is given up while its worker is replaced is not the end of everything', async (t) => {

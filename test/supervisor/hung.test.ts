@@ -3,9 +3,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import test from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Supervisor, type SupervisorEvents } from '../../src/index.js'
+import { WorkerCare } from '../../src/supervisor/care.js'
+import { settleCare } from '../../src/supervisor/care-options.js'
+import { Gate } from '../../src/supervisor/gate.js'
+import { Pulse } from '../../src/supervisor/pulse.js'
+import type { Slot } from '../../src/supervisor/slot.js'
 import { connect } from '../support/client.js'
 import { command, isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
@@ -162,6 +168,47 @@ test('where the successor does not get ready, the hung worker is ended all the s
   assert.ok(!isAlive(pid))
   const ended = app.events.filter(({ name }) => name === 'ended')
   assert.ok(ended.some((event) => event.pid === pid && event.expected === false && event.restartIn === 100))
+})
+
+test('one that hangs while it starts has as long as others to get ready; then it is killed, and nobody prepares another', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  const killed: number[] = []
+  const told: unknown[] = []
+  const place = (number: number): Slot =>
+    ({
+      number,
+      pid: 10 * number,
+      generation: 1,
+      state: 'starting',
+      pulse: new Pulse(),
+      target: { beats: true },
+      kill: () => killed.push(number),
+    }) as unknown as Slot
+  const slots = [place(1), place(2), place(3)] // 2 beats, and 3 is of a generation that gets ready, which is judged elsewhere
+  const care = new WorkerCare(settleCare({}, false), {
+    slots: () => slots,
+    serves: ({ number }) => number !== 3,
+    gate: new Gate(),
+    suspend: () => {},
+    replace: () => assert.fail('no other is prepared'),
+    tell: (name, { worker }) => told.push([name, worker]),
+  })
+  care.start()
+  t.after(() => care.stop())
+  const pass = async (seconds: number): Promise<void> => {
+    for (let i = 0; i < seconds; i++) {
+      now += 1_000
+      t.mock.timers.tick(1_000)
+      care.hears(slots[1] as Slot, { type: 'beat', lag: 0, memory: 1, heap: 1, cpu: 1 })
+      await new Promise(setImmediate)
+    }
+  }
+  await pass(60)
+  assert.deepEqual([killed, told], [[], []])
+  await pass(3)
+  assert.deepEqual([killed, told], [[1], [['hung', 1]]])
 })
 
 test('a worker under a debugger is never hung', async (t) => {

@@ -74,7 +74,10 @@ createServer({ key: readFileSync(${JSON.stringify(keyFile)}), cert: readFileSync
   const asked = app.lines.map((line) => (JSON.parse(line) as { value: string[] }).value)
   assert.deepEqual(asked, [['2', '/ready?full', `localhost:${secure}`, 'localhost']])
   await assert.rejects(
-    app.supervisor.reload({ readiness: { http: `http://localhost:${plain}/`, interval: 50 }, milliseconds: 3_000 }),
+    app.supervisor.reload({
+      readiness: { http: `http://localhost:${plain}/`, interval: 50 },
+      milliseconds: app.enough,
+    }),
     /worker 1: it answers \/ with status 500$/,
   )
 })

@@ -43,9 +43,9 @@ test('the question goes to each new worker itself, at the port or path that the 
   assert.deepEqual(workers(app), ['2 1'])
   assert.deepEqual(app.lines, ['asked 2'])
   await assert.rejects(
-    app.supervisor.reload({ readiness: { ...readiness, http: 'http://x:1/ready' }, milliseconds: 4_000 }),
+    app.supervisor.reload({ readiness: { ...readiness, http: 'http://x:1/ready' }, milliseconds: app.enough }),
     {
-      message: 'generation 3: after 4000 ms worker 1 listens on no port to be asked at',
+      message: `generation 3: after ${app.enough} ms worker 1 listens on no port to be asked at`,
     },
   )
 })
@@ -56,10 +56,10 @@ test('a generation that is asked in vain is given up: the error says what it ans
   const pids = app.pids()
   const requests = load(app, 2)
   const failed = (await app.supervisor
-    .reload({ env: { ...process.env, READY_AFTER: '-1' }, milliseconds: 4_000 })
+    .reload({ env: { ...process.env, READY_AFTER: '-1' }, milliseconds: app.enough })
     .catch((error: Error) => error)) as HandoverError
   assert.equal(failed.code, 'ERR_HANDOVER_WORKERS_FAILED')
-  assert.match(failed.message, /^generation 2: after 4000 ms worker 1: it answers \/ready with status 503, worker 2: /)
+  assert.match(failed.message, /^generation 2: after \d+ ms worker 1: it answers \/ready with status 503, worker 2: /)
   assert.ok(failed.output?.includes('[1] asked 2') && failed.output.includes('[2] asked 2'))
   assert.ok(failed.output !== undefined && failed.output.length <= 40)
   for (const body of await requests.stop()) assert.match(body, /^1 /)
@@ -100,12 +100,15 @@ test('a command says when a generation is ready: it runs until its exit code is 
   await reloaded
   assert.equal(readFileSync(log, 'utf8').split('\n')[0], `2 ${pids.join(' ')}`)
   rmSync(ready)
-  await assert.rejects(app.supervisor.reload({ milliseconds: 4_000 }), {
+  await assert.rejects(app.supervisor.reload({ milliseconds: app.enough }), {
     code: 'ERR_HANDOVER_WORKERS_FAILED',
-    message: 'generation 3: after 4000 ms the command /bin/sh ended with exit code 1: no file',
+    message: `generation 3: after ${app.enough} ms the command /bin/sh ended with exit code 1: no file`,
   })
   const missing = { command: ['/no/such/program'], interval: 20 }
-  await assert.rejects(app.supervisor.reload({ milliseconds: 4_000, readiness: missing }), /cannot be run: .*ENOENT/)
+  await assert.rejects(
+    app.supervisor.reload({ milliseconds: app.enough, readiness: missing }),
+    /cannot be run: .*ENOENT/,
+  )
 })
 
 test('a command that hangs is ended with the reload', async (t) => {
@@ -113,7 +116,7 @@ test('a command that hangs is ended with the reload', async (t) => {
   const pid = join(scratch(t), 'pid')
   const app = await supervise(t, { script: program(t, APP) })
   const command = ['/bin/sh', '-c', `echo $$ > ${pid}; exec sleep 1000`]
-  await assert.rejects(app.supervisor.reload({ readiness: { command }, milliseconds: 4_000 }))
+  await assert.rejects(app.supervisor.reload({ readiness: { command }, milliseconds: app.enough }))
   await until('it is gone', () => !existsSync(`/proc/${readFileSync(pid, 'utf8').trim()}`))
 })
 
@@ -145,8 +148,8 @@ for (const { threads, kind } of both) {
 
 test('a program that never says that it is ready is not', async (t) => {
   const app = await supervise(t, { script: program(t, APP) })
-  await assert.rejects(app.supervisor.reload({ readiness: { explicit: true }, milliseconds: 4_000 }), {
-    message: 'generation 2: after 4000 ms worker 1 has not called ready()',
+  await assert.rejects(app.supervisor.reload({ readiness: { explicit: true }, milliseconds: app.enough }), {
+    message: `generation 2: after ${app.enough} ms worker 1 has not called ready()`,
   })
 })
 

@@ -114,6 +114,23 @@ test('a reload meanwhile replaces it, too', async (t) => {
   )
 })
 
+test('a successor whose place is scaled away is ended at once, and not when it is ready', async (t) => {
+  noLeak(t)
+  const script = program(t, APP)
+  const app = await supervise(t, { script, workers: 2 })
+  writeFileSync(script, 'setInterval(() => {}, 1000)') // it never listens
+  const started = once(app.supervisor, 'started')
+  const replaced = assert.rejects(app.supervisor.replace(2), { message: 'its place is no more' })
+  const [{ pid }] = await started
+  await app.supervisor.scale(1)
+  await replaced
+  assert.ok(!isAlive(pid))
+  assert.deepEqual(
+    app.supervisor.status().workers.map(({ worker, state }) => `${worker} ${state}`),
+    ['1 ready'],
+  )
+})
+
 test('stop ends a successor as well', async (t) => {
   noLeak(t)
   const script = program(t, APP)

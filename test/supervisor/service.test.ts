@@ -100,6 +100,33 @@ test('a supervisor that is killed leaves its port to the next one: no client is 
   assert.deepEqual([...told.kept.keys()], ['handover-1'], 'the same port is kept under the same name')
 })
 
+const changes = [
+  ['dispatch', 'reuseport', 2],
+  ['reuseport', 'dispatch', 2],
+  ['reuseport', 'share', 2],
+] as const
+
+for (const [before, after, sockets] of changes) {
+  test(`the next one may distribute connections in another way: who waits is answered (${before}, then ${after})`, async (t) => {
+    const told = manager(t)
+    const port = await freePort()
+    const env = { NOTIFY_SOCKET: told.address, PORT: String(port) }
+    const script = program(t, FIXED)
+    const first = await succession(t, script, { ...env, DISTRIBUTION: before })
+    await until('its sockets are kept', () => told.kept.size === (before === 'reuseport' ? 2 : 1))
+    const kept = [...told.kept]
+    process.kill(first.master(), 'SIGKILL')
+    await until('its workers are gone', () => !first.pids.some(isRunning))
+    const waiting = Array.from({ length: 20 }, () => get({ port }))
+    const passed = { names: kept.map(([name]) => name).join(':'), descriptors: kept.map(([, fd]) => fd) }
+    const second = await succession(t, script, { ...env, DISTRIBUTION: after }, passed)
+    assert.equal(second.port, port)
+    const answers = await Promise.all([...waiting, ...Array.from({ length: 40 }, () => get({ port }))])
+    for (const { body } of answers) assert.ok(second.pids.includes(Number(body)))
+    await until('all its sockets are kept', () => told.kept.size === sockets)
+  })
+}
+
 test('a successor keeps and forgets ports under the names of its predecessor', async (t) => {
   const told = manager(t)
   const source = `${FIXED.replace('.listen(', '.unref().listen(')}

@@ -14,6 +14,8 @@ export interface Supervised {
   events: { name: string; [field: string]: unknown }[]
   /** Process ids of the workers, in order of their places. */
   pids(): number[]
+  /** Milliseconds in which as many others start for sure, by how long these took: for what then waits in vain. */
+  enough: number
 }
 
 const NAMES = [
@@ -40,13 +42,15 @@ export async function supervise(
   supervisor.on('line', ({ text }) => lines.push(text))
   for (const name of NAMES) supervisor.on(name, (event: object) => events.push({ name, ...event }))
   t.after(() => supervisor.kill())
+  const began = performance.now()
   await supervisor.start()
   await until('all workers are ready', () => {
-    const { workers } = supervisor.status()
+    const workers = supervisor.status().workers.filter(({ pid }) => pid !== 0)
     return workers.length === count && workers.every((worker) => worker.ready)
   }).catch((error: Error) => {
     throw new Error(`${error.message}\n${lines.join('\n')}`)
   })
+  const enough = Math.max(2_000, Math.ceil(8 * (performance.now() - began)))
   const { ports } = supervisor.status()
   const tcp = ports.find((port): port is SocketAddress => typeof port !== 'string')
   const unix = ports.find((port): port is string => typeof port === 'string')
@@ -57,5 +61,6 @@ export async function supervise(
     lines,
     events,
     pids: () => supervisor.status().workers.map((worker) => worker.pid),
+    enough,
   }
 }

@@ -63,7 +63,8 @@ function show(status) {
     seen.set(who, [status.now, one.total])
     const own = old && status.now > old[0] ? Math.max(0, one.total - old[1]) * 1000 / (status.now - old[0]) : null
     const state = one.hung ? 'hung' : one.stalled ? 'stalled' : one.state
-    return row([[one.worker + (one.group ? ' (' + one.group + ')' : '')], [state, kinds[state] || 'bad'], [one.generation, 'n'], [one.pid, 'n'], [count(one.open), 'n'],
+    const next = typeof one.restartIn === 'number' ? ', starts in ' + span(one.restartIn / 1000) : ''
+    return row([[one.worker + (one.group ? ' (' + one.group + ')' : '')], [state + next, kinds[state] || 'bad'], [one.generation, 'n'], [one.pid || '–', 'n'], [count(one.open), 'n'],
       [count(one.total), 'n'], [rate(own), 'n'], [lag(one.lag), 'n'], [bytes(one.memory), 'n'], [one.restarts, 'n']])
   }))
   before = seen

@@ -1,3 +1,4 @@
+import { wholeMilliseconds } from '../../arguments.js'
 import type { Channel } from '../../channel/channel.js'
 import { share } from '../../channel/packing.js'
 import { HandoverError } from '../../errors.js'
@@ -24,6 +25,12 @@ export interface HandOverToOptions {
   thawed?: () => void
   /** Other descriptors that go along, by name. Borrowed. */
   along?: Along
+}
+
+/** @throws {TypeError | RangeError} a time out of range */
+export function checkTimes({ restTimeout, readyTimeout }: HandOverToOptions): void {
+  if (restTimeout !== undefined) wholeMilliseconds('restTimeout', restTimeout)
+  if (readyTimeout !== undefined) wholeMilliseconds('readyTimeout', readyTimeout)
 }
 
 /**

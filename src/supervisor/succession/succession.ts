@@ -1,8 +1,9 @@
+import { wholeMilliseconds } from '../../arguments.js'
 import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
 import type { Descriptor } from '../../sendmsg/descriptor.js'
 import type { SettledOptions } from '../options.js'
-import { type HandOverToOptions, handOverTo } from './hand-over-to.js'
+import { checkTimes, type HandOverToOptions, handOverTo } from './hand-over-to.js'
 import type { Parts } from './parts.js'
 import { takeOver } from './take-over.js'
 
@@ -40,8 +41,12 @@ export class Succession {
     this.#parts.slotOwner.gate.pass(work)
   }
 
-  /** Stops it, unless it is another's: what is under way is ended first. */
-  end(stop: () => Promise<void>): Promise<void> {
+  /**
+   * Stops it, unless it is another's: what is under way is ended first.
+   * @throws {TypeError | RangeError} no time that a timer can wait: nothing is stopped
+   */
+  end(milliseconds: number, stop: () => Promise<void>): Promise<void> {
+    wholeMilliseconds('milliseconds', milliseconds)
     return this.#underWay === null && !this.#replaced ? stop() : this.#cancel(stop)
   }
 
@@ -53,7 +58,10 @@ export class Succession {
 
   /** @see Supervisor.handOverTo */
   async handOverTo(channel: Channel, options: HandOverToOptions): Promise<void> {
-    orClose(channel, () => this.#checkMovable())
+    orClose(channel, () => {
+      checkTimes(options)
+      this.#checkMovable()
+    })
     const stop = new AbortController()
     const done = handOverTo(this.#parts, channel, options, stop.signal)
     this.#underWay = { stop, done }
