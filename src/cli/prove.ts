@@ -3,9 +3,8 @@ import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandDriver } from '../prove/command-driver.js'
-import { type Driver, DriverError, type ScriptOptions } from '../prove/driver.js'
+import { type Driver, DriverError } from '../prove/driver.js'
 import { ForeignDriver, type ForeignOptions } from '../prove/foreign-driver.js'
-import { LibraryDriver } from '../prove/library-driver.js'
 import { OWN_SCRIPT, type PresetName, presetOf } from '../prove/presets.js'
 import { prove, type Report } from '../prove/prove.js'
 import { tableOf } from '../prove/table.js'
@@ -95,8 +94,8 @@ async function driverOf(
   const port = process.env.PORT ?? String(await freePort())
   const own = { script: script === undefined ? OWN_SCRIPT : findScript(script, process.cwd()), args, workers }
   if (command === undefined && preset === undefined) {
-    const run: ScriptOptions = { ...own, mode, env: { ...process.env, PORT: port } }
-    return mode === undefined ? new CommandDriver(run, join(home, 'control.sock')) : new LibraryDriver(run)
+    const run = { ...own, mode, env: { ...process.env, PORT: port } }
+    return new CommandDriver(run, join(home, 'control.sock'))
   }
   const known = preset === undefined ? { command: command as string, reloadCommand: null } : presetOf(preset, own)
   const foreign: ForeignOptions = {

@@ -35,8 +35,9 @@ export class CommandDriver implements Driver {
   }
 
   async start(): Promise<string> {
-    const { script, args, workers, env } = this.options
-    const words = [COMMAND, 'run', ...this.#control, '--json', '--workers', String(workers), script, ...args]
+    const { script, args, workers, mode, env } = this.options
+    const how = ['--workers', String(workers), ...(mode === undefined ? [] : ['--distribution', mode])]
+    const words = [COMMAND, 'run', ...this.#control, '--json', ...how, script, ...args]
     // In a session of its own: the terminal's Ctrl-C is for the one that proves, which stops this one.
     const child = spawn(process.execPath, words, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
@@ -56,7 +57,8 @@ export class CommandDriver implements Driver {
   }
 
   async reload(): Promise<void> {
-    await this.#ask('reload')
+    const { healthWindow } = this.options
+    await this.#ask('reload', ...(healthWindow === undefined ? [] : ['--health-window', String(healthWindow)]))
   }
 
   async upgrade(): Promise<void> {

@@ -38,7 +38,9 @@ export async function replaceAll(stage: Stage, change: Change): Promise<{ gone: 
     preparation.fail(reason as Error)
     stage.watch = null // its workers end as asked from now on
     await stage.end(next, 0)
-    throw await stage.error(reason as Error, 'ERR_HANDOVER_WORKERS_FAILED')
+    const error = await stage.error(reason as Error, 'ERR_HANDOVER_WORKERS_FAILED')
+    if (!stage.stopped) stage.tell('notReloaded', { generation: next.number, error })
+    throw error
   }
   stage.tell('switched', { generation: next.number, previous: previous.number })
   if (switched.window !== null) await healthy(stage, change, switched.window)

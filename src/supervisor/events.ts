@@ -59,6 +59,8 @@ export interface SupervisorEvents {
   healthy: [event: { generation: number }]
   /** The new generation served and failed: the one before it, `to`, has every new connection again. */
   rolledBack: [event: { generation: number; to: number; reason: string }]
+  /** The new generation never served: the one before it serves on as it did. */
+  notReloaded: [event: { generation: number; error: Error }]
   /** All workers of the generation before are gone. */
   reloaded: [event: { generation: number; previous: number }]
   /** Another process has all of it now: its workers, its ports. This one has nothing left to do. */

@@ -162,12 +162,13 @@ export class Rolling implements Watch {
       if (fresh !== undefined) await this.#stage.endSlot(next, fresh, reload.drainTimeout, true)
     }
     this.#stage.watch = null
-    if (!this.#stage.stopped) {
-      await this.#stage.end(next, 0)
-      const told = { generation: next.number, to: previous.number, reason: reason.message }
-      if (undone) this.#stage.tell('rolledBack', told)
-    }
-    throw await this.#stage.error(reason, undone ? 'ERR_HANDOVER_ROLLED_BACK' : 'ERR_HANDOVER_WORKERS_FAILED')
+    if (!this.#stage.stopped) await this.#stage.end(next, 0)
+    const { number: generation } = next
+    const error = await this.#stage.error(reason, undone ? 'ERR_HANDOVER_ROLLED_BACK' : 'ERR_HANDOVER_WORKERS_FAILED')
+    if (this.#stage.stopped) throw error
+    if (undone) this.#stage.tell('rolledBack', { generation, to: previous.number, reason: reason.message })
+    else this.#stage.tell('notReloaded', { generation, error })
+    throw error
   }
 
   /** What served well before does not get ready now: it is given the place, and started until it is. */

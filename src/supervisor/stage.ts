@@ -8,7 +8,16 @@ import { Roles } from './roles.js'
 import type { Slot, SlotOwner } from './slot.js'
 import type { WorkerEnd } from './worker.js'
 
-type ReloadEvent = 'queued' | 'reloading' | 'switched' | 'rolled' | 'healthy' | 'rolledBack' | 'reloaded' | 'replaced'
+type ReloadEvent =
+  | 'queued'
+  | 'reloading'
+  | 'switched'
+  | 'rolled'
+  | 'healthy'
+  | 'rolledBack'
+  | 'notReloaded'
+  | 'reloaded'
+  | 'replaced'
 
 /** Tells of a step of a reload. */
 export type TellReload = <Name extends ReloadEvent>(name: Name, event: SupervisorEvents[Name][0]) => void

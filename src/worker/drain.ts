@@ -20,7 +20,6 @@ const NATURAL_END = 100
  * With a successor, connections of HTTP that wait for a request go there; those that nobody takes end as they would.
  */
 export function drain(link: MasterLink, { milliseconds, successor = false }: DrainOrder, threaded: boolean): void {
-  link.acceptLast() // without a master nobody else would
   const servers = link.handles.map((handle) => handle.server)
   const movers = new Movers(link, successor ? servers.filter(hasMovable) : [])
   const others = servers.filter((server) => !movers.has(server))

@@ -73,6 +73,7 @@ export class MasterLink implements PortOwner {
       closed: () => {
         this.handOvers.lost()
         this.#heartbeat.stop()
+        this.#acceptors.closeAll() // no master tells to refrain: the ports are for whoever comes next
         handlers.orphaned()
       },
     })
@@ -192,11 +193,6 @@ export class MasterLink implements PortOwner {
     try {
       this.#tell(notice)
     } catch {}
-  }
-
-  /** Takes what waits at the ports from which this worker still accepts by itself, and accepts no more. */
-  acceptLast(): void {
-    this.#acceptors.closeAll()
   }
 
   /** Tells the master that what is still open is being cut. */

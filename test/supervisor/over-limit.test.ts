@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
-import type { SupervisorEvents } from '../../src/index.js'
+import type { SupervisorEvents, SupervisorOptions } from '../../src/index.js'
 import { WorkerCare } from '../../src/supervisor/care.js'
 import { settleCare } from '../../src/supervisor/care-options.js'
 import { Gate } from '../../src/supervisor/gate.js'
@@ -10,6 +10,7 @@ import { Pulse } from '../../src/supervisor/pulse.js'
 import type { Slot } from '../../src/supervisor/slot.js'
 import { get } from '../support/client.js'
 import { noLeak } from '../support/descriptors.js'
+import { allAccept } from '../support/distributed.js'
 import { asking, keeping } from '../support/lanes.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
@@ -28,12 +29,22 @@ createServer((request, response) => {
 
 type OverLimit = SupervisorEvents['overLimit'][0]
 
-for (const threads of [false, true]) {
-  const kind = threads ? 'threads' : 'processes'
+/** Workers of all kinds, and all ways in which connections get to them. */
+const WAYS: [kind: string, options: Omit<SupervisorOptions, 'script'>][] = [
+  ['processes', {}],
+  ['threads', { threads: true }],
+  ['share', { distribution: 'share' }],
+  ['reuseport', { distribution: 'reuseport' }],
+  ['share, a group', { distribution: 'share', groups: { shop: {} } }],
+]
+for (const [kind, options] of WAYS) {
+  const { threads = false, distribution = 'dispatch' } = options
+  if (distribution === 'reuseport' && process.platform !== 'linux') continue
   test(`a worker over maxMemory is replaced, and no client loses its connection or a request (${kind})`, async (t) => {
     noLeak(t)
     const limit = threads ? 120e6 : 260e6
-    const app = await supervise(t, { script: program(t, APP), threads, heartbeat: 50, maxMemory: limit })
+    const app = await supervise(t, { ...options, script: program(t, APP), heartbeat: 50, maxMemory: limit }, 1)
+    if (distribution !== 'dispatch') await allAccept(app)
     const loads = [await keeping(t, app.port, 4), await asking(app.port, 2)]
     const ended = once(app.supervisor, 'ended')
     const over = once(app.supervisor, 'overLimit')

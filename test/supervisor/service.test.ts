@@ -1,44 +1,17 @@
 /** A supervisor as a service: its manager knows who it is, and keeps its ports while nobody is there. */
 import assert from 'node:assert/strict'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { get } from '../support/client.js'
-import { type Notified, type NotifyManager, notifyManager } from '../support/notify-manager.js'
+import { storingManager } from '../support/notify-manager.js'
 import { freePort, program } from '../support/programs.js'
 import { APP } from '../support/succession-clients.js'
 import { isRunning, succession } from '../support/successions.js'
 import { until } from '../support/wait.js'
 
-/** What the manager keeps, by name, and all that it was told. */
-interface Store {
-  kept: Map<string, number>
-  told: string[]
-  pids: number[]
-}
-
-/** A manager that reads all the time and does as it is asked. */
-function manager(t: TestContext): NotifyManager & Store {
-  const one = notifyManager(t)
-  const store: Store = { kept: new Map(), told: [], pids: [] }
-  const read = (notified: Notified): void => {
-    const { lines, descriptors, pid } = notified
-    const name = lines.find((line) => line.startsWith('FDNAME='))?.slice(7) ?? ''
-    if (lines.includes('FDSTORE=1')) store.kept.set(name, descriptors[0]?.fd ?? -1)
-    if (lines.includes('FDSTOREREMOVE=1')) store.kept.delete(name)
-    if (lines.includes('BARRIER=1')) for (const descriptor of descriptors) descriptor.close()
-    store.told.push(lines.join(' '))
-    store.pids.push(pid)
-  }
-  const timer = setInterval(() => {
-    for (let notified = one.take(); notified !== null; notified = one.take()) read(notified)
-  }, 2)
-  t.after(() => clearInterval(timer))
-  return Object.assign(one, store)
-}
-
 const FIXED = APP.replace('listen(0,', 'listen(Number(process.env.PORT),')
 
 test('the manager is told when it serves, reloads, is replaced and stops, by whoever is the main process', async (t) => {
-  const told = manager(t)
+  const told = storingManager(t)
   const env = { NOTIFY_SOCKET: told.address, WATCHDOG_USEC: '400000' }
   const app = await succession(t, program(t, APP), env)
   const first = app.master()
@@ -63,7 +36,7 @@ test('the manager is told when it serves, reloads, is replaced and stops, by who
 })
 
 test('a supervisor that is killed leaves its port to the next one: no client is refused', async (t) => {
-  const told = manager(t)
+  const told = storingManager(t)
   const port = await freePort()
   const env = { NOTIFY_SOCKET: told.address, PORT: String(port) }
   const script = program(t, FIXED)
@@ -128,7 +101,7 @@ for (const [before, after, sockets] of changes) {
 }
 
 test('a successor keeps and forgets ports under the names of its predecessor', async (t) => {
-  const told = manager(t)
+  const told = storingManager(t)
   const source = `${FIXED.replace('.listen(', '.unref().listen(')}
 import net from 'node:net'
 const other = net.createServer().listen(0, '127.0.0.1')

@@ -79,3 +79,32 @@ export function notifyManager(t: TestContext, kind: 'path' | 'abstract' = 'path'
     close: () => made.close(),
   }
 }
+
+export interface StoringManager {
+  /** What NOTIFY_SOCKET says. */
+  address: string
+  /** What it keeps for the service, by name, in the order it came. */
+  kept: Map<string, number>
+  /** The lines of each datagram, in order, and who sent it. */
+  told: string[]
+  pids: number[]
+}
+
+/** A manager that reads all the time, and keeps and forgets descriptors as it is asked. */
+export function storingManager(t: TestContext): StoringManager {
+  const one = notifyManager(t)
+  const manager: StoringManager = { address: one.address, kept: new Map(), told: [], pids: [] }
+  const read = ({ lines, descriptors, pid }: Notified): void => {
+    const name = lines.find((line) => line.startsWith('FDNAME='))?.slice(7) ?? ''
+    if (lines.includes('FDSTORE=1')) manager.kept.set(name, descriptors[0]?.fd ?? -1)
+    if (lines.includes('FDSTOREREMOVE=1')) manager.kept.delete(name)
+    if (lines.includes('BARRIER=1')) for (const descriptor of descriptors) descriptor.close()
+    manager.told.push(lines.join(' '))
+    manager.pids.push(pid)
+  }
+  const timer = setInterval(() => {
+    for (let notified = one.take(); notified !== null; notified = one.take()) read(notified)
+  }, 2)
+  t.after(() => clearInterval(timer))
+  return manager
+}

@@ -1,13 +1,14 @@
 /** Servers that are put to the proof in tests: bounded, so that each takes well under a minute on two cores. */
 import assert from 'node:assert/strict'
-import test from 'node:test'
-import { Supervisor, type SupervisorOptions } from '../../src/index.js'
-import { LibraryDriver } from '../../src/prove/library-driver.js'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { CommandDriver } from '../../src/prove/command-driver.js'
 import { asked } from '../../src/prove/outcome.js'
 import { OWN_SCRIPT } from '../../src/prove/presets.js'
 import { type ProveOptions, prove, type Report } from '../../src/prove/prove.js'
 import { tableOf } from '../../src/prove/table.js'
 import { noLeak } from './descriptors.js'
+import { scratch } from './paths.js'
 
 export const LOAD: ProveOptions = {
   reloads: 0,
@@ -33,30 +34,19 @@ export function holds(report: Report): void {
   for (const count of byKind) assert.ok(count > 0, table)
 }
 
-/** Why a way to distribute is left out; false: it is there. */
-function missing(distribution: string): string | false {
-  try {
-    new Supervisor({ script: OWN_SCRIPT, distribution } as SupervisorOptions)
-    return false
-  } catch {
-    return 'Supervisor has no option "distribution" yet'
-  }
-}
-
-/** A supervisor of two workers that run the harness's own script. */
-export function driverOf(mode: string | undefined): LibraryDriver {
-  return new LibraryDriver({ script: OWN_SCRIPT, args: [], workers: 2, mode, env: { ...process.env, PORT: '0' } })
+/** The command with two workers that run the harness's own script; old ones stand by for no time, as there is much to do. */
+export function driverOf(t: TestContext, mode?: string): CommandDriver {
+  const env = { ...process.env, PORT: '0' }
+  const options = { script: OWN_SCRIPT, args: [], workers: 2, mode, healthWindow: 0, env }
+  return new CommandDriver(options, join(scratch(t), 'control.sock'))
 }
 
 /** The rule for one way to distribute. */
 export function losesNothing(mode: string): void {
-  const why = missing(mode)
-  // Where there is no such option yet there is one way only, and that is the usual one.
-  const skip = mode === 'dispatch' ? false : why
-  test(`20 reloads and 10 kills under load lose nothing that the guarantees exclude (${mode})`, { skip }, async (t) => {
+  test(`20 reloads, 10 kills and 2 upgrades under load lose nothing that the guarantees exclude (${mode})`, async (t) => {
     noLeak(t)
-    const report = await prove(driverOf(why === false ? mode : undefined), { ...LOAD, reloads: 20, kills: 10 })
+    const report = await prove(driverOf(t, mode), { ...LOAD, reloads: 20, kills: 10, upgrades: 2 })
     holds(report)
-    assert.equal(report.deeds.length, 30)
+    assert.equal(report.deeds.length, 32)
   })
 }

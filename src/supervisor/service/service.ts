@@ -42,9 +42,7 @@ export class Service {
       this.#tell(this.notifier.reloading(`starting generation ${generation}`)),
     )
     const over = (): void => this.#ready(supervisor)
-    supervisor.on('switched', over)
-    // Of a reload that did not come to that.
-    ;(supervisor as { on(name: string, listener: () => void): unknown }).on('rolledBack', over)
+    for (const end of ['switched', 'rolledBack', 'notReloaded'] as const) supervisor.on(end, over)
     const timer = setInterval(() => this.#status(supervisor), SERVICE_STATUS_INTERVAL).unref()
     const stopWatchdog = this.notifier.startWatchdog()
     this.#end = () => {

@@ -1,0 +1,75 @@
+/** `handover run` as a service: started with what its manager keeps, replaced, killed, and started again. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Command, command, controlFolder, handover } from './command.js'
+import type { StoringManager } from './notify-manager.js'
+import { root } from './paths.js'
+import { isRunning } from './successions.js'
+import { until } from './wait.js'
+
+export interface ServiceStatus {
+  pid: number
+  workers: { worker: number; pid: number; ready: boolean; open: number }[]
+}
+
+export interface ServiceOptions {
+  /** Of `handover run`. */
+  words: string[]
+  script: string
+  env?: NodeJS.ProcessEnv
+  /** Whom it tells, and who gives it what is kept. Default: nobody. */
+  manager?: StoringManager
+}
+
+/** Every process that was a service of a test, or a worker of one. */
+const processes = new WeakMap<TestContext, Set<number>>()
+
+/** Starts one with two workers, which are ready; all its processes end with the test. */
+export async function service(t: TestContext, options: ServiceOptions): Promise<Command> {
+  const { words, script, manager, env } = options
+  const pids = processes.get(t) ?? new Set()
+  processes.set(t, pids)
+  const kept = [...(manager?.kept ?? [])]
+  const main = [join(root, 'dist/src/cli/main.js'), 'run', '-w', '2', ...words, script]
+  // The command's own end waits for all that hold its output open.
+  const run = command(t, '/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, ...main], {
+    descriptors: kept.map(([, descriptor]) => descriptor),
+    env: {
+      ...process.env,
+      HANDOVER_CONTROL_DIR: controlFolder(t),
+      LISTEN_FDS: String(kept.length),
+      LISTEN_FDNAMES: kept.map(([name]) => name).join(':'),
+      ...(manager === undefined ? {} : { NOTIFY_SOCKET: manager.address }),
+      ...env,
+    },
+  })
+  t.after(() => {
+    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
+  pids.add(run.child.pid as number)
+  await run.line(/(?:worker \d ready[\s\S]*){2}/)
+  await statusOf(t)
+  return run
+}
+
+/** Runs a command to its end, with success. @returns its answer; it is one JSON object a line */
+export async function ask(t: TestContext, ...args: string[]): Promise<Record<string, unknown>> {
+  const run = handover(t, [...args, '--json'])
+  assert.equal(await run.ended, 0, run.said())
+  const answer = JSON.parse(run.stdout().trim().split('\n').at(-1) as string) as Record<string, unknown>
+  if (typeof answer.pid === 'number') processes.get(t)?.add(answer.pid)
+  return answer
+}
+
+export async function statusOf(t: TestContext): Promise<ServiceStatus> {
+  const status = (await ask(t, 'status')) as unknown as ServiceStatus
+  for (const { pid } of status.workers) processes.get(t)?.add(pid)
+  return status
+}
+
+/** Kills it, as nothing can be prepared for. */
+export async function killed(pid: number): Promise<void> {
+  process.kill(pid, 'SIGKILL')
+  await until(`process ${pid} is gone`, () => !isRunning(pid))
+}
