@@ -240,7 +240,10 @@ export class HandoverError extends Error {
   override readonly name = 'HandoverError'
   readonly code: HandoverErrorCode
   readonly hint: string
-  /** Of a reload that failed: the last lines of the workers that did, each behind its worker's number. */
+  /**
+   * Of a reload that failed: the last lines of the workers that did, each behind its worker's number. Of a replacement of
+   * the supervisor: those of the successor.
+   */
   declare readonly output?: readonly string[]
 
   constructor(

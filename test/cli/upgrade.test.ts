@@ -1,10 +1,13 @@
 /** `handover upgrade`: the process of the command is replaced, and nobody outside notices. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { type Command, controlFolder, handover } from '../support/command.js'
+import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { isRunning } from '../support/successions.js'
 import { until } from '../support/wait.js'
@@ -191,5 +194,20 @@ test('a reload whose old workers still finish is done when another process has t
   ])
   long.end()
   await until('the old workers are gone', async () => (await status(t)).generations.length === 1)
+  assert.equal(await handover(t, ['stop']).ended, 0)
+})
+
+test('a new process that fails by itself is quoted to whoever asked, and the old one goes on', async (t) => {
+  const config = join(scratch(t), 'handover.config.json')
+  writeFileSync(config, '{}')
+  const { run } = await service(t, '--config', config)
+  writeFileSync(config, JSON.stringify({ nonsense: 1 }))
+  const upgrade = handover(t, ['upgrade'])
+  assert.equal(await upgrade.ended, 1, upgrade.said())
+  assert.match(upgrade.stderr(), /it ended with code 100/)
+  assert.match(upgrade.stderr(), /^ {2}handover handover\.config\.json: nonsense: no such key/m)
+  assert.match(run.stderr(), /^handover handover\.config\.json: nonsense: no such key/m, 'the log has it as well')
+  writeFileSync(config, '{}')
+  assert.equal(((await ask(t, 'upgrade')) as { previous: number }).previous, run.child.pid)
   assert.equal(await handover(t, ['stop']).ended, 0)
 })
