@@ -1,5 +1,5 @@
 /** Folders that files are to be made in: whether they can be, and making them. */
-import { accessSync, constants, mkdirSync, type Stats, statSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, type Stats, statfsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /** The first folder there is on the way up from a path, and what is in the way of making something in it. */
@@ -8,6 +8,9 @@ export interface Ground {
   /** In words; null: nothing is. */
   readonly fault: string | null
 }
+
+/** @see statfs(2): PROC_SUPER_MAGIC */
+const PROC = 0x9fa0
 
 /** Where a folder is, or would be made. Makes nothing. */
 export function groundOf(folder: string): Ground {
@@ -21,7 +24,8 @@ export function groundOf(folder: string): Ground {
   if (!found.isDirectory()) return { path, fault: `${path} is no folder` }
   try {
     accessSync(path, constants.W_OK | constants.X_OK)
-    return { path, fault: null }
+    // Root may write anywhere, and still there is no room for files.
+    return { path, fault: statfsSync(path).type === PROC ? `no file can be made in ${path}` : null }
   } catch {
     return { path, fault: `${path} cannot be written to by this user` }
   }

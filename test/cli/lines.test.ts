@@ -23,6 +23,9 @@ test('a log folder that the system has no room for is one line, and no command t
     /^handover cannot write log files in \/proc\/logs\/shop: .*\/proc.*Choose another folder/,
   )
   assert.deepEqual(more, [])
+  const check = await done(t, 'check', '--log-dir', '/proc/logs/shop', fixture('http-pid.mjs'))
+  assert.equal(check.code, 111)
+  assert.match(check.out, /^error +logs: .*\/proc/m)
 })
 
 test('a program that listens and does not say that it is ready is waited for in these words', async (t) => {
