@@ -228,9 +228,8 @@ const HANDOVER = {
   ERR_HANDOVER_REPLACED: 'Another process has taken its place, or is about to: ask that one.',
   ERR_HANDOVER_CONTROL: 'Name another path with --control, or do without by --no-control: the message says why.',
   ERR_HANDOVER_NOT_RUNNING: 'Start it with `handover run`, or look with `handover list` for what runs.',
-  ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote: the script ends before it listens, or again and again.',
-  ERR_HANDOVER_ROLLED_BACK:
-    'The workers before serve again: read what the new ones wrote, and reload when it is mended.',
+  ERR_HANDOVER_WORKERS_FAILED: 'Read what the workers wrote last: why they ended, or what they wait for.',
+  ERR_HANDOVER_ROLLED_BACK: 'Read what the new workers wrote, and reload when it is mended.',
   ERR_HANDOVER_SUPERSEDED: 'A later reload took its place: wait for that one.',
 } as const
 
@@ -241,7 +240,10 @@ export class HandoverError extends Error {
   override readonly name = 'HandoverError'
   readonly code: HandoverErrorCode
   readonly hint: string
-  /** Of a reload that failed: the last lines of the workers that did, each behind its worker's number. */
+  /**
+   * Of a reload that failed: the last lines of the workers that did, each behind its worker's number. Of a replacement of
+   * the supervisor: those of the successor.
+   */
   declare readonly output?: readonly string[]
 
   constructor(

@@ -269,6 +269,9 @@ export const SUCCESSION_DESCRIPTORS_MAX = 1_000_000
 /** Milliseconds a successor waits to see whether its predecessor is dead, when the channel ended and nothing was said. */
 export const SUCCESSION_DEATH_WAIT = 2_000
 
+/** Bytes of a successor's output that are kept until it takes over; beyond them the first half is forgotten. */
+export const HEIR_WORDS_MAX = 65_536
+
 /** Milliseconds after which ports that a service manager has passed and nobody asked for are closed. */
 export const SERVICE_PORTS_WAIT = 10_000
 

@@ -18,6 +18,7 @@ import { topCommand } from './commands/top.js'
 import { upgradeCommand } from './commands/upgrade.js'
 import { ExitCode } from './exit-codes.js'
 import { UsageError } from './options.js'
+import { withName } from './printer.js'
 
 const pc = coloursFor(process.stderr)
 
@@ -63,7 +64,7 @@ function report(error: unknown): number {
   const { code, exitCode } = error as { code?: string; exitCode?: number }
   if (code?.startsWith('commander.')) return exitCode === 0 ? ExitCode.ok : ExitCode.usage
   const known = error instanceof UsageError || error instanceof HandoverError || error instanceof SyscallError
-  const text = known ? (error as Error).message : ((error as Error).stack ?? String(error))
-  process.stderr.write(`${pc.red('handover')} ${text}\n`)
+  const { message, stack = String(error) } = error as Error
+  process.stderr.write(known ? `${withName(pc.red, message)}\n` : `${pc.red('handover')} ${stack}\n`)
   return error instanceof UsageError || error instanceof RangeError ? ExitCode.usage : ExitCode.system
 }

@@ -1,4 +1,5 @@
 import type { Supervisor } from '../supervisor/supervisor.js'
+import { movedHint } from './moved-programs.js'
 import type { Printer } from './printer.js'
 
 /** Puts into words what a supervisor does about its workers. */
@@ -26,9 +27,10 @@ export function narrateWork(supervisor: Supervisor, printer: Printer): void {
     }),
   )
   supervisor.on('crashLoop', (event) => {
-    const { worker, deaths, within } = event
+    const { worker, deaths, within, lastOutput = '' } = event
+    const lacks = movedHint(lastOutput.split('\n'))
     const text = `worker ${worker} died ${deaths} times within ${seconds(within)}: its place is given up until a reload`
-    printer.error('crash-loop', text, event)
+    printer.error('crash-loop', lacks === null ? text : `${text}. ${lacks}`, event)
   })
 }
 

@@ -25,7 +25,10 @@ export function narrate(supervisor: Supervisor, printer: Printer): void {
   supervisor.on('started', ({ worker }) => refusals.delete(worker))
   supervisor.on('refused', ({ worker, error }) => refusals.set(worker, `it could not listen: ${error.message}`))
   supervisor.on('line', (event) => printer.worker(event))
-  supervisor.on('ended', (event) => ended(event, refusals.get(event.worker), printer))
+  supervisor.on('ended', (event) => {
+    const several = supervisor.status().generations.length > 1
+    ended(event, several ? ` of generation ${event.generation}` : '', refusals.get(event.worker), printer)
+  })
   supervisor.on('broken', ({ worker, error }) =>
     printer.warn('broken', `worker ${worker}: its channel broke (${error.message})`, { worker, ...codes(error) }),
   )
@@ -73,11 +76,17 @@ function setbackText({ setback, reason, peer, connections }: SupervisorEvents['s
   return `${what} ${became}: ${printable(reason)}${peer === null ? '' : `, last from ${peer}`}`
 }
 
-function ended(event: SupervisorEvents['ended'][0], refusal: string | undefined, printer: Printer): void {
+/** @param which  of the workers with that number, where there are several */
+function ended(
+  event: SupervisorEvents['ended'][0],
+  which: string,
+  refusal: string | undefined,
+  printer: Printer,
+): void {
   const { worker, pid, end, expected, restartIn } = event
   const fields = { worker, pid, code: end.code, signal: end.signal, expected, restartIn }
   const why = refusal === undefined ? '' : `; ${refusal}`
-  const what = `worker ${worker} ended (${endText(end)}${why})`
+  const what = `worker ${worker}${which} ended (${endText(end)}${why})`
   if (expected) printer.info('ended', what, fields)
   // With neither, the start has failed: the one line that says why is still to come.
   else if (restartIn !== null) printer.warn('ended', `${what}; another starts in ${restartIn} ms`, fields)

@@ -17,12 +17,20 @@ export interface Printer {
 const pc = coloursFor(process.stdout)
 const COLOURS = [pc.cyan, pc.magenta, pc.yellow, pc.green, pc.blue]
 
+/** A text of the command's own: each of its lines says whose it is, as of several faults of a configuration. */
+export function withName(colour: (text: string) => string, text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `${colour('handover')} ${line}`)
+    .join('\n')
+}
+
 /** @param writeError  for workers' standard error, and for what ends the command */
 export function textPrinter(write: Write, writeError: Write): Printer {
   return {
-    info: (_event, text) => write(`${pc.dim('handover')} ${text}`),
-    warn: (_event, text) => write(`${pc.yellow('handover')} ${text}`),
-    error: (_event, text) => writeError(`${pc.red('handover')} ${text}`),
+    info: (_event, text) => write(withName(pc.dim, text)),
+    warn: (_event, text) => write(withName(pc.yellow, text)),
+    error: (_event, text) => writeError(withName(pc.red, text)),
     worker: ({ worker, stream, text }) => {
       const colour = COLOURS[(worker - 1) % COLOURS.length] as (text: string) => string
       const to = stream === 'stderr' ? writeError : write

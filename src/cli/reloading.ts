@@ -3,10 +3,10 @@ import { basename } from 'node:path'
 import { reloadFrom } from '../config/reload.js'
 import { type Settled, settle } from '../config/settle.js'
 import type { ChangeEnvironment } from '../control/reloads.js'
-import type { HandoverError } from '../errors.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import type { Printer } from './printer.js'
+import { reloadFailed } from './reload-failed.js'
 
 /** Reloads workers by the configuration as it is at the time. */
 export class Reloading {
@@ -73,18 +73,8 @@ export class Reloading {
   async untilSwitched(): Promise<void> {
     const over = new AbortController()
     const switched = once(this.#supervisor, 'switched', { signal: over.signal }).catch(() => {})
-    const reloaded = this.reload().then(
-      () => {},
-      (error: Error) => this.#failed(error),
-    )
+    const reloaded = this.reload().then(() => {}, reloadFailed(this.#printer))
     await Promise.race([switched, reloaded])
     over.abort()
-  }
-
-  #failed(error: Error): void {
-    const { code, hint } = error as Partial<HandoverError>
-    if (code === 'ERR_HANDOVER_STOPPED') return
-    const more = hint === undefined ? '' : `. ${hint}`
-    this.#printer.warn('reload-failed', `reload failed, the old workers serve on: ${error.message}${more}`, { code })
   }
 }

@@ -6,7 +6,9 @@ import { checkName } from '../control/names.js'
 import { HandoverError } from '../errors.js'
 import { coloursFor } from './colours.js'
 import { ExitCode } from './exit-codes.js'
+import { movedHint } from './moved-programs.js'
 import { UsageError } from './options.js'
+import { withName } from './printer.js'
 
 /** Which supervisor, and how its answers are shown. */
 export interface RemoteOptions {
@@ -109,8 +111,10 @@ function complain(error: unknown, json: boolean): number {
     return exit
   }
   const pc = coloursFor(process.stderr)
-  process.stderr.write(`${pc.red('handover')} ${message}\n`)
+  process.stderr.write(`${withName(pc.red, message)}\n`)
   for (const line of output) process.stderr.write(`  ${line}\n`)
+  const lacks = movedHint(output)
+  if (lacks !== null) process.stderr.write(`${withName(pc.red, lacks)}\n`)
   return exit
 }
 

@@ -1,14 +1,15 @@
 import { type Settled, settle } from '../config/settle.js'
-import { HandoverError, SyscallError } from '../errors.js'
+import type { HandoverError } from '../errors.js'
 import { settleOptions } from '../supervisor/options.js'
 import { Service } from '../supervisor/service/service.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { type Admin, adminOf, takeAdminToken } from './admin.js'
 import { Beside } from './beside.js'
-import { limitHint } from './check/descriptors.js'
 import { ExitCode } from './exit-codes.js'
+import { explain } from './explain.js'
 import { type Flags, valuesOf } from './flags.js'
 import { liveView, plainView } from './live.js'
+import { movedHint } from './moved-programs.js'
 import { narrate } from './narrate.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
 import { Reloading } from './reloading.js'
@@ -50,7 +51,15 @@ export async function run(script: string | undefined, args: readonly string[], o
   const admin = await adminFor(settled, supervisor, printer, token)
   const stopping = new Stopping(supervisor, printer, () => service.stopping())
   if (!heir) stopping.heedSignals()
-  const hint = settled.values.preload === false ? ' (does the script call `serve`?)' : ''
+  /** What a program that came from elsewhere lacks here, if it said so. */
+  let lacks: string | null = null
+  supervisor.on('line', ({ text }) => {
+    lacks ??= movedHint([text])
+  })
+  let served = heir
+  supervisor.once('ready', () => {
+    served = true
+  })
   const reloading = new Reloading(supervisor, settled, printer)
   let steering: Steering | null = null
   const parts = { supervisor, service, stopping, printer, admin, steering: () => steering }
@@ -68,8 +77,7 @@ export async function run(script: string | undefined, args: readonly string[], o
       steering = await steer(supervisor, stopping, printer, asked)
       await admin?.listen()
       service.attend(supervisor)
-      const late = setTimeout(() => printer.warn('waiting', `no worker listens yet${hint}`), PATIENCE)
-      await supervisor.start().finally(() => clearTimeout(late))
+      await tellingLateness(supervisor, settled, printer)
       service.serving(supervisor)
     }
     serves.open()
@@ -77,7 +85,7 @@ export async function run(script: string | undefined, args: readonly string[], o
     return await stopping.done
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
-    return explain(error, printer, failed)
+    return explain(error, printer, { worker: failed, served, lacks })
   } finally {
     service.end()
     await Promise.all([steering?.close(), admin?.close()])
@@ -145,31 +153,23 @@ function output(supervisor: Supervisor, { live, json }: RunOptions): { printer: 
   return live ? { printer, end: plainView(printer, supervisor).end } : { printer, end: () => {} }
 }
 
-/** Milliseconds without a worker that listens, after which something is said. */
+/** Milliseconds without a worker that is ready, after which something is said. */
 const PATIENCE = 5_000
-/** One line: what went wrong, and what to do. */
-function explain(error: unknown, printer: Printer, worker: number): number {
-  if (error instanceof SyscallError) {
-    const { address, port, code } = error
-    const where = address === undefined ? '' : ` on ${address}${port === undefined ? '' : ` port ${port}`}`
-    printer.error('failed', `cannot listen${where}: ${error.message}. ${error.hint}`, { code, address, port })
-    return ExitCode.system
+
+/** Starts it; where that takes time it is said what is waited for. */
+async function tellingLateness(supervisor: Supervisor, { values, supervisor: options }: Settled, printer: Printer) {
+  // A port of `listen` is open before any worker asks for it.
+  let listens = false
+  supervisor.once('listening', () => {
+    listens = values.listen === undefined
+  })
+  const hint = values.preload === false ? ' (does the script call `serve`?)' : ''
+  const missing = (): string => {
+    if (options.readiness?.explicit !== true) return `no worker listens yet${hint}`
+    const so = 'as `readiness.explicit` asks'
+    if (listens) return `no worker is ready yet: the program listens, and has not called worker.ready(), ${so}`
+    return `no worker is ready yet: the program has to listen${hint}, and to call worker.ready(), ${so}`
   }
-  if (error instanceof HandoverError) {
-    const { code, message, hint } = error
-    if (code === 'ERR_HANDOVER_CONTROL') {
-      printer.error('failed', message, { code })
-      return ExitCode.system
-    }
-    const { code: cause } = (error.cause ?? {}) as NodeJS.ErrnoException
-    if (cause === 'EMFILE' || cause === 'ENFILE') {
-      const more = cause === 'EMFILE' ? limitHint() : 'the whole system is at its limit: raise fs.file-max'
-      printer.error('failed', `nothing listens, worker ${worker} failed: ${message}; ${more}`, { code: cause, worker })
-      return ExitCode.system
-    }
-    const which = worker > 0 ? `nothing listens, worker ${worker} failed: ` : ''
-    printer.error('failed', `${which}${message}. ${hint}`, { code, worker })
-    return ExitCode.failed
-  }
-  throw error
+  const late = setTimeout(() => printer.warn('waiting', missing()), PATIENCE)
+  await supervisor.start().finally(() => clearTimeout(late))
 }

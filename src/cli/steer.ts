@@ -10,6 +10,7 @@ import type { Descriptor } from '../sendmsg/descriptor.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
 import type { Printer } from './printer.js'
+import { reloadFailed } from './reload-failed.js'
 import type { Stopping } from './stopping.js'
 
 export interface Steering {
@@ -46,8 +47,7 @@ export async function steer(
   wanted: Wanted,
 ): Promise<Steering> {
   const { reload: make = reloadsOf(supervisor, wanted.env ?? process.env) } = wanted
-  const failed = (error: Error): void =>
-    printer.warn('reload-failed', `the reload failed: ${error.message}`, { message: error.message })
+  const failed = reloadFailed(printer)
   if (wanted.control === false) wanted.inherited?.close()
   const server =
     wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)

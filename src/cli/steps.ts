@@ -15,9 +15,12 @@ export async function withSteps<Result extends object>(
   }
   const done = untilInterrupted(`the ${command}`)
   try {
-    const result = await client.request<Result>(command, order, show)
+    const result = await client.request<Result & { finishUnder?: number }>(command, order, show)
+    const { finishUnder: pid } = result
+    const others =
+      pid === undefined ? '' : `; old workers finish under process ${pid}, which has replaced the supervisor`
     if (options.json) print({ event: 'done', ...result })
-    else say(said(result))
+    else say(`${said(result)}${others}`)
   } finally {
     done()
   }

@@ -3,6 +3,7 @@ import { LOG_LINES_DEFAULT, LOG_LINES_KEPT } from '../limits.js'
 import type { ReloadOptions } from '../supervisor/options.js'
 import { type Controllable, tellingOf } from './controllable.js'
 import { unsupported } from './failure.js'
+import type { HandedOn } from './handed-on.js'
 import type { LineRing, WorkerLine } from './line-ring.js'
 import type { Progress, Reloads } from './reloads.js'
 import { checked, kinds } from './request-options.js'
@@ -34,6 +35,7 @@ export interface StopOrder {
 export interface CommandParts {
   supervisor: Controllable
   reloads: Reloads
+  handedOn: HandedOn
   ring: LineRing
   status: () => object
   stop: (order: StopOrder) => Promise<void>
@@ -89,7 +91,7 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
       const { workers, group } = checked<{ workers?: number; group?: string }>(options, SCALE)
       if (workers === undefined) throw new TypeError('workers: how many there are to be')
       if (supervisor.scale === undefined) unsupported('scale')
-      return telling(supervisor, progress, () => supervisor.scale?.(workers, group))
+      return finishing(parts, progress, supervisor.scale.bind(supervisor, workers, group))
     },
     drain: ({ options, progress }) => {
       const { worker } = checked<{ worker?: number }>(options, DRAIN)
@@ -98,7 +100,7 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
       const known = supervisor.status().workers.map((each) => each.worker)
       if (!known.includes(worker))
         throw new RangeError(`worker: there is no worker ${worker}; there are ${known.join(', ')}`)
-      return telling(supervisor, progress, () => supervisor.replace?.(worker))
+      return finishing(parts, progress, supervisor.replace.bind(supervisor, worker))
     },
     stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
     logs: (asked) => logs(ring, asked),
@@ -133,6 +135,15 @@ async function telling(supervisor: Controllable, progress: Progress, act: () => 
   } finally {
     for (const [name, listener] of heard) events.off(name, listener)
   }
+}
+
+/** The same of what ends with old workers, which may finish under another process. */
+function finishing(
+  { supervisor, handedOn }: CommandParts,
+  progress: Progress,
+  act: () => Promise<unknown>,
+): Promise<unknown> {
+  return telling(supervisor, progress, () => handedOn.or(act(), (finishUnder) => ({ finishUnder })))
 }
 
 async function logs(ring: LineRing, { options, lines, gone }: Asked): Promise<object> {

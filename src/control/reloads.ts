@@ -1,11 +1,18 @@
 import type { ReloadOptions } from '../supervisor/options.js'
 import { type Controllable, type StepListener, tellingOf } from './controllable.js'
+import type { HandedOn } from './handed-on.js'
 
 /** Tells a client how far it is. */
 export type Progress = (event: string, fields?: object) => void
 
 /** What an order makes of the environment that workers would have without it. */
 export type ChangeEnvironment = (env: NodeJS.ProcessEnv) => NodeJS.ProcessEnv
+/** What came of a reload. */
+export interface Reloaded {
+  readonly generation: number
+  /** The process that has replaced this one before the workers of the generation before were gone. */
+  readonly finishUnder?: number
+}
 
 /** Makes a reload, as `reload` of a supervisor does. */
 export type MakeReload = (options: ReloadOptions, change?: ChangeEnvironment) => Promise<{ generation: number }>
@@ -41,6 +48,7 @@ const STEPS = ['ready', 'ended', 'switched', 'healthy', 'rolledBack', 'reloaded'
  */
 export class Reloads {
   readonly #supervisor: Controllable
+  readonly #handedOn: HandedOn
   readonly #make: MakeReload
   readonly #failed: (error: Error) => void
   readonly #running: Reload[] = []
@@ -50,20 +58,17 @@ export class Reloads {
    * @param make  makes them; its steps are told by the supervisor
    * @param failed  hears of each that failed, besides whoever asked
    */
-  constructor(supervisor: Controllable, make: MakeReload, failed: (error: Error) => void) {
+  constructor(supervisor: Controllable, handedOn: HandedOn, make: MakeReload, failed: (error: Error) => void) {
     this.#supervisor = supervisor
+    this.#handedOn = handedOn
     this.#make = make
     this.#failed = failed
     this.#listen('reloading', ({ generation }) => this.#began(generation as number))
     for (const step of STEPS) this.#listen(step, (event) => this.#step(step, event))
   }
 
-  /** Settles when the workers before are gone. @throws what `reload` of the supervisor throws */
-  async reload(
-    options: ReloadOptions,
-    progress: Progress,
-    change?: ChangeEnvironment,
-  ): Promise<{ generation: number }> {
+  /** Settles when the workers before are gone, or another process has them. @throws what `reload` of the supervisor throws */
+  async reload(options: ReloadOptions, progress: Progress, change?: ChangeEnvironment): Promise<Reloaded> {
     const waits = this.#running.some(({ previous }) => previous === null)
     const mine: Reload = { generation: null, superseded: false, previous: null, progress }
     if ((options as { supersede?: boolean }).supersede === true) {
@@ -72,7 +77,9 @@ export class Reloads {
     this.#running.push(mine)
     if (waits) progress('queued')
     try {
-      return await this.#make(options, change)
+      return await this.#handedOn.or<Reloaded, Reloaded>(this.#make(options, change), (finishUnder) => {
+        return { generation: mine.generation ?? 0, finishUnder }
+      })
     } catch (error) {
       this.#failed(error as Error)
       throw error

@@ -13,6 +13,7 @@ import { ListeningPort } from '../transport/listening-port.js'
 import { type CommandParts, type ControlCommand, commandsOf, type StopOrder } from './commands.js'
 import type { Controllable } from './controllable.js'
 import { unsupported } from './failure.js'
+import { HandedOn } from './handed-on.js'
 import { LineRing } from './line-ring.js'
 import { checkName } from './names.js'
 import { Rates } from './rates.js'
@@ -59,6 +60,7 @@ export class ControlServer {
   readonly #port: ListeningPort
   readonly #listener: ChannelListener
   readonly #sessions = new Set<Session>()
+  readonly #handedOn: HandedOn
   readonly #reloads: Reloads
   readonly #rates: Rates
   readonly #commands: Record<string, ControlCommand>
@@ -71,14 +73,16 @@ export class ControlServer {
     this.path = listener.address
     this.#port = port
     this.#listener = listener
+    this.#handedOn = new HandedOn(supervisor)
     const make = options.reload ?? reloadsOf(supervisor, env)
-    this.#reloads = new Reloads(supervisor, make, options.onReloadFailed ?? (() => {}))
+    this.#reloads = new Reloads(supervisor, this.#handedOn, make, options.onReloadFailed ?? (() => {}))
     this.#rates = new Rates(() => supervisor.status().workers)
     const since = Date.now()
     const stop = options.stop ?? (({ now, milliseconds }) => (now ? supervisor.kill() : supervisor.stop(milliseconds)))
     const parts: CommandParts = {
       supervisor,
       reloads: this.#reloads,
+      handedOn: this.#handedOn,
       ring,
       stop,
       upgrade: options.upgrade ?? (() => unsupported('upgrade')),
@@ -139,6 +143,7 @@ export class ControlServer {
     await Promise.all([...this.#sessions].map((session) => session.close()))
     this.#listener.close()
     this.#reloads.close()
+    this.#handedOn.close()
   }
 
   #serve(channel: Channel): void {

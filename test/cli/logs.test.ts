@@ -97,7 +97,7 @@ test('a log folder that cannot be written is one line with exit code 111, and no
   assert.equal(await run.ended, 111)
   assert.match(
     run.stderr(),
-    /^handover cannot write log files in .*file\/logs: ENOTDIR.*Choose another folder, or give/,
+    /^handover cannot write log files in .*file\/logs: .*file is no folder\. Choose another folder, or give/,
   )
   assert.equal(run.stderr().trim().split('\n').length, 1)
   assert.equal(run.stdout(), '')

@@ -145,7 +145,7 @@ test('SIGUSR2 reloads, and says in the log why not', async (t) => {
   await run.line(/generation 1 is gone/)
   writeFileSync(script, 'throw new Error("no such table")')
   run.child.kill('SIGUSR2')
-  await run.line(/the reload failed: .*worker 1/)
+  await run.line(/reload failed, the old workers serve on: .*worker 1/)
 })
 
 test('Ctrl-C while a reload is waited for leaves it going on', async (t) => {

@@ -222,6 +222,27 @@ test('each of two reloads is told its own steps, and the second that it waits', 
   assert.deepEqual(steps[1], ['queued ', 'reloading 3', 'ready 3'])
 })
 
+test('what waits for old workers alone is answered when another process has them, with its pid', async (t) => {
+  noLeak(t)
+  const { supervisor, client } = await controlled(t)
+  const act = async (...asked: unknown[]): Promise<void> => {
+    supervisor.asked.push(asked)
+    await new Promise(() => {})
+  }
+  Object.assign(supervisor, { scale: (n: number) => act('scale', n), replace: (n: number) => act('replace', n) })
+  const one = await client()
+  const asked = [one.request('reload'), one.request('scale', { workers: 1 }), one.request('drain', { worker: 1 })]
+  await until('all were asked for', () => supervisor.asked.length === 3)
+  supervisor.emit('reloading', { generation: 2 })
+  supervisor.emit('switched', { generation: 2, previous: 1 })
+  supervisor.emit('succeeded', { pid: 4711 })
+  assert.deepEqual(await Promise.all(asked), [
+    { generation: 2, finishUnder: 4711 },
+    { finishUnder: 4711 },
+    { finishUnder: 4711 },
+  ])
+})
+
 test('a reload that supersedes gets the next turn, and not those that were before it in line', async (t) => {
   noLeak(t)
   const { supervisor, client } = await controlled(t)

@@ -81,7 +81,7 @@ const changes = [
 
 for (const [before, after, sockets] of changes) {
   test(`the next one may distribute connections in another way: who waits is answered (${before}, then ${after})`, async (t) => {
-    const told = manager(t)
+    const told = storingManager(t)
     const port = await freePort()
     const env = { NOTIFY_SOCKET: told.address, PORT: String(port) }
     const script = program(t, FIXED)

@@ -1,10 +1,11 @@
-import { accessSync, constants, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Settled } from '../../config/settle.js'
 import { controlFolders, socketIn } from '../../control/folder.js'
 import { nameOfScript } from '../../control/names.js'
 import { SOCKET_PATH_MAX } from '../../limits.js'
 import type { ListenOptions } from '../../transport/listening-port.js'
+import { groundOf } from '../folders.js'
 import type { Facts } from './facts.js'
 import { type Finding, ok, system, warning } from './findings.js'
 
@@ -63,17 +64,9 @@ function socket(about: string, path: string): Finding {
 
 /** A folder that files can be made in, or that can be made itself. */
 function folder(about: string, path: string): Finding {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found === undefined) {
-    return dirname(path) === path ? system(about, `there is no ${path}`) : folder(about, dirname(path))
-  }
-  if (!found.isDirectory()) return system(about, `${path} is no folder`)
-  try {
-    accessSync(path, constants.W_OK | constants.X_OK)
-    return ok(about, `${path} can be written to`)
-  } catch {
-    return system(about, `${path} cannot be written to by this user: choose another folder, or give it the right`)
-  }
+  const { path: ground, fault } = groundOf(path)
+  if (fault === null) return ok(about, `${ground} can be written to`)
+  return system(about, `${fault}: choose another folder, or give this user the right to write there`)
 }
 
 function workingFolder(path: string): Finding {

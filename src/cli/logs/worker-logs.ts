@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { SupervisorEvents } from '../../supervisor/events.js'
+import { makeFolder } from '../folders.js'
 import type { Printer } from '../printer.js'
 import { LogFile, type LogFileOwner } from './log-file.js'
 
@@ -24,7 +25,7 @@ export class WorkerLogs {
       recovered: (path, dropped) =>
         printer.info('log-recovered', `${path} is written again; ${dropped} lines were dropped`, { path, dropped }),
     }
-    mkdirSync(folder, { recursive: true, mode: 0o750 })
+    makeFolder(folder, 0o750)
     closeSync(openSync(this.pathOf(1), 'a', 0o640))
   }
 

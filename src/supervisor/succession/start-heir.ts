@@ -6,6 +6,7 @@ import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
 import { SUCCESSION_VARIABLE } from './description.js'
 import type { HandOverToOptions } from './hand-over-to.js'
+import { HeirWords } from './heir-words.js'
 
 /** What takes over: by default the same program with the same arguments, as it stands on the disk now. */
 export interface HeirOptions extends Omit<HandOverToOptions, 'abandon'> {
@@ -29,7 +30,8 @@ interface Predecessor {
  * with the channel of `inherited()`. When this settles this process has nothing left to do but to tell its service manager
  * of the new main process, and to exit.
  * @returns the pid of the successor
- * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the supervisor goes on as before, and the successor is dead
+ * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the supervisor goes on as before, and the successor is dead; with its
+ *   last `output`
  */
 export async function startHeir(supervisor: Predecessor, options: HeirOptions = {}): Promise<number> {
   const { command = process.execPath, args = ownArguments(), env = process.env, stdio = 'inherit', ...times } = options
@@ -38,29 +40,35 @@ export async function startHeir(supervisor: Predecessor, options: HeirOptions = 
     const why = 'this is process 1, with which its container ends: start it under an init, such as `docker run --init`'
     throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', why)
   }
-  const heir = spawnWithChannel(command, args, {
-    cwd,
-    env: { ...env, [SUCCESSION_VARIABLE]: '1' },
-    stdio,
-    detached: process.ppid === 1, // a shell's jobs stay together; what a service manager started leads its own session anyway
-  })
-  const end = ended(heir.child)
-  if (heir.child.pid !== undefined) started?.(heir.child.pid)
+  const words = new HeirWords()
   try {
-    await supervisor.handOverTo(heir.channel, {
-      ...limits,
-      abandon: async () => {
-        heir.child.kill('SIGKILL')
-        await end
-      },
+    const heir = spawnWithChannel(command, args, {
+      cwd,
+      env: words.environment({ ...env, [SUCCESSION_VARIABLE]: '1' }),
+      stdio,
+      detached: process.ppid === 1, // a shell's jobs stay together; what a service manager started leads its own session anyway
     })
-  } catch (error) {
-    heir.child.kill('SIGKILL') // it may have been refused before anything was tried
-    const how = heir.child.exitCode === null ? '' : ` (it ended with code ${heir.child.exitCode})`
-    throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', `${(error as Error).message}${how}`, { cause: error })
+    const end = ended(heir.child)
+    const abandon = async (): Promise<void> => {
+      heir.child.kill('SIGKILL')
+      await end
+    }
+    if (heir.child.pid !== undefined) started?.(heir.child.pid)
+    try {
+      await supervisor.handOverTo(heir.channel, { ...limits, abandon })
+    } catch (error) {
+      await abandon() // it may have been refused before anything was tried
+      const how = heir.child.exitCode === null ? '' : ` (it ended with code ${heir.child.exitCode})`
+      const { lines } = words
+      const output = lines.length > 0 ? lines : undefined
+      const message = `${(error as Error).message}${how}`
+      throw new HandoverError('ERR_HANDOVER_NOT_REPLACED', message, { cause: error, output })
+    }
+    heir.child.unref()
+    return heir.child.pid ?? 0
+  } finally {
+    words.close()
   }
-  heir.child.unref()
-  return heir.child.pid ?? 0
 }
 
 function ended(child: ChildProcess): Promise<void> {
