@@ -1,72 +1,15 @@
 /** `handover upgrade`: the process of the command is replaced, and nobody outside notices. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
-import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { type Command, controlFolder, handover } from '../support/command.js'
-import { scratch } from '../support/paths.js'
-import { program } from '../support/programs.js'
+import { handover } from '../support/command.js'
 import { isRunning } from '../support/successions.js'
+import { ask, service, status } from '../support/upgraded.js'
 import { until } from '../support/wait.js'
 
-const APP = `
-import http from 'node:http'
-http.createServer((request, response) => {
-  const answer = () => response.end(process.pid + ' ' + request.url)
-  if (request.method === 'POST') request.resume().on('end', answer)
-  else answer()
-}).listen(Number(process.env.AT), '127.0.0.1')
-`
 const MODES = process.platform === 'linux' ? ['dispatch', 'share', 'reuseport'] : ['dispatch', 'share']
-
-interface Status {
-  pid: number
-  workers: { worker: number; pid: number; ready: boolean; total: number }[]
-  generations: { number: number; state: string }[]
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** Every process that was the service of a test. */
-const masters = new WeakMap<TestContext, Set<number>>()
-
-/** Runs a command to its end. @returns its answer; it is one JSON object a line */
-async function ask(t: TestContext, ...args: string[]): Promise<Record<string, unknown>> {
-  const run = handover(t, [...args, '--json'])
-  assert.equal(await run.ended, 0, run.said())
-  const answer = JSON.parse(run.stdout().trim().split('\n').at(-1) as string) as Record<string, unknown>
-  if (typeof answer.pid === 'number') masters.get(t)?.add(answer.pid)
-  return answer
-}
-
-const status = async (t: TestContext): Promise<Status> => (await ask(t, 'status')) as unknown as Status
-
-/** A service that is there; whoever is its process is ended with the test. */
-async function service(t: TestContext, ...more: string[]): Promise<{ run: Command; port: number }> {
-  const pids = new Set<number>()
-  masters.set(t, pids)
-  // Before the command's own end, which waits for all that hold its output open.
-  t.after(() => {
-    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
-  })
-  const port = await freePort()
-  const env = { ...process.env, AT: String(port) }
-  const run = handover(t, ['run', '-w', '2', ...more, program(t, APP)], { env, control: controlFolder(t) })
-  pids.add(run.child.pid as number)
-  await until('two workers are ready', () => (run.said().match(/worker \d ready/g) ?? []).length === 2)
-  return { run, port }
-}
 
 /** Clients that ask again and again, each by new connections and by one that it keeps. */
 function load(
@@ -171,43 +114,4 @@ test('SIGTERM to the new process stops the service, and commands that come while
   process.kill(pid, 'SIGTERM')
   await until('it has ended', () => !isRunning(pid))
   assert.ok(!asked[0]?.workers.some((worker) => isRunning(worker.pid)))
-})
-
-test('a reload whose old workers still finish is done when another process has them, and says which', async (t) => {
-  const { port } = await service(t)
-  const long = http.request({ host: '127.0.0.1', port, method: 'POST', path: '/long' }).on('error', () => {})
-  t.after(() => void long.destroy())
-  long.write('part')
-  await until('a worker has it', async () => (await status(t)).workers.some(({ total }) => total > 0))
-  const reload = handover(t, ['reload', '--health-window', '0'])
-  await reload.line(/generation 2 has every new connection/)
-  const { pid } = (await ask(t, 'upgrade')) as { pid: number }
-  assert.equal(await reload.ended, 0, reload.said())
-  assert.match(
-    reload.stdout(),
-    new RegExp(`^generation 2 serves; old workers finish under process ${pid}, which has`, 'm'),
-  )
-  const states = (await status(t)).generations.map(({ number, state }) => [number, state])
-  assert.deepEqual(states, [
-    [1, 'draining'],
-    [2, 'serving'],
-  ])
-  long.end()
-  await until('the old workers are gone', async () => (await status(t)).generations.length === 1)
-  assert.equal(await handover(t, ['stop']).ended, 0)
-})
-
-test('a new process that fails by itself is quoted to whoever asked, and the old one goes on', async (t) => {
-  const config = join(scratch(t), 'handover.config.json')
-  writeFileSync(config, '{}')
-  const { run } = await service(t, '--config', config)
-  writeFileSync(config, JSON.stringify({ nonsense: 1 }))
-  const upgrade = handover(t, ['upgrade'])
-  assert.equal(await upgrade.ended, 1, upgrade.said())
-  assert.match(upgrade.stderr(), /it ended with code 100/)
-  assert.match(upgrade.stderr(), /^ {2}handover handover\.config\.json: nonsense: no such key/m)
-  assert.match(run.stderr(), /^handover handover\.config\.json: nonsense: no such key/m, 'the log has it as well')
-  writeFileSync(config, '{}')
-  assert.equal(((await ask(t, 'upgrade')) as { previous: number }).previous, run.child.pid)
-  assert.equal(await handover(t, ['stop']).ended, 0)
 })
