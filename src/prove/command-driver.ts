@@ -10,17 +10,17 @@ import { type Driver, DriverError, type ScriptOptions, type WorkerView } from '.
 import { endsWithUs, gone, signal } from './processes.js'
 import { Tail } from './tail.js'
 
-/** Milliseconds for all workers to listen; between looks whether they do; for everything to end. */
+/** Milliseconds for all workers to listen; between looks whether they do; for open connections at the end; for everything to end. */
 const START_TIME = 60_000
 const LOOK = 50
+const GRACE = 1_000
 const STOP_TIME = 5_000
 
 const COMMAND = fileURLToPath(new URL('../cli/main.js', import.meta.url))
 
-/** `handover run` and the commands that speak to it, as operators use them. */
+/** `handover run`, asked over its control socket as the other commands do. */
 export class CommandDriver implements Driver {
   readonly #tail = new Tail()
-  readonly #control: readonly string[]
   #child: ChildProcess | null = null
   #unguard = (): void => {}
   /** The supervisor, which an upgrade replaces. */
@@ -30,14 +30,12 @@ export class CommandDriver implements Driver {
   constructor(
     private readonly options: ScriptOptions,
     private readonly socket: string,
-  ) {
-    this.#control = ['--control', socket]
-  }
+  ) {}
 
   async start(): Promise<string> {
     const { script, args, workers, mode, env } = this.options
     const how = ['--workers', String(workers), ...(mode === undefined ? [] : ['--distribution', mode])]
-    const words = [COMMAND, 'run', ...this.#control, '--json', ...how, script, ...args]
+    const words = [COMMAND, 'run', '--control', this.socket, '--json', ...how, script, ...args]
     // In a session of its own: the terminal's Ctrl-C is for the one that proves, which stops this one.
     const child = spawn(process.execPath, words, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
@@ -58,11 +56,11 @@ export class CommandDriver implements Driver {
 
   async reload(): Promise<void> {
     const { healthWindow } = this.options
-    await this.#ask('reload', ...(healthWindow === undefined ? [] : ['--health-window', String(healthWindow)]))
+    await this.#do('reload', healthWindow === undefined ? {} : { healthWindow })
   }
 
   async upgrade(): Promise<void> {
-    await this.#ask('upgrade')
+    await this.#do('upgrade')
     await this.#status() // which process it is now
     this.#unguard()
     this.#unguard = endsWithUs(this.#pid)
@@ -77,7 +75,7 @@ export class CommandDriver implements Driver {
     if (child === null) return
     this.#unguard()
     const workers = await this.workers().catch(() => [])
-    await this.#ask('stop', '--timeout', '1').catch(() => {})
+    await this.#do('stop', { milliseconds: GRACE }).catch(() => {})
     const all = [child.pid ?? 0, this.#pid, ...workers.map(({ pid }) => pid)].filter((pid) => pid > 0)
     if (await gone(all, STOP_TIME)) return
     for (const pid of all) signal(pid, 'SIGKILL')
@@ -88,24 +86,25 @@ export class CommandDriver implements Driver {
     return this.#tail.text
   }
 
-  async #status(): Promise<ControlStatus> {
+  #status(): Promise<ControlStatus> {
+    return this.#ask('status')
+  }
+
+  /** @throws {DriverError} it was not done, and why */
+  async #do(command: string, options: object = {}): Promise<void> {
+    await this.#ask(command, options).catch(({ message }: Error) => {
+      throw new DriverError(`${command}: ${message}\n${this.output}`)
+    })
+  }
+
+  async #ask<Result>(command: string, options: object = {}): Promise<Result> {
     const client = await ControlClient.connect(this.socket)
     this.#pid = client.pid
     try {
-      return await client.request<ControlStatus>('status')
+      return await client.request<Result>(command, options)
     } finally {
       client.close()
     }
-  }
-
-  /** @throws {DriverError} it was not done: what the command said */
-  async #ask(command: string, ...words: string[]): Promise<void> {
-    const all = [COMMAND, command, ...this.#control, ...words]
-    const child = spawn(process.execPath, all, { env: this.options.env, stdio: ['ignore', 'pipe', 'pipe'] })
-    const tail = new Tail()
-    tail.follow(child)
-    const [code] = await once(child, 'close')
-    if (code !== 0) throw new DriverError(`handover ${command} ended with ${code}\n${tail.text}\n${this.output}`)
   }
 }
 

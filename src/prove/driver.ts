@@ -30,7 +30,7 @@ export interface ScriptOptions {
   workers: number
   /** How connections get to the workers; undefined: as is the default. */
   mode: string | undefined
-  /** Seconds in which old workers stand by at a reload. Default: as `handover run` has it. */
+  /** Milliseconds in which old workers stand by at a reload. Default: as `handover run` has it. */
   healthWindow?: number
   env: NodeJS.ProcessEnv
 }

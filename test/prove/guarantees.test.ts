@@ -15,7 +15,7 @@ test('reloads alone lose nothing whatever, and idle connections do not end', asy
   assert.equal(report.idleEnds, 0)
 })
 
-test('the command is put to the proof by its own commands, with a script that is not its own', async (t) => {
+test('the command of a user proves a script that is not its own', async (t) => {
   const load = ['--reloads', '2', '--kills', '2', '--clients', '30', '--seconds', '2', '--json']
   const run = handover(t, ['prove', ...load, fixture('http-pid.mjs')], { env: { ...process.env, PORT: '0' } })
   const code = await run.ended

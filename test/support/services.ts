@@ -1,17 +1,15 @@
 /** `handover run` as a service: started with what its manager keeps, replaced, killed, and started again. */
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { ControlClient } from '../../src/control/client.js'
+import type { ControlStatus } from '../../src/control/status-answer.js'
 import { type Command, command, controlFolder, handover } from './command.js'
 import type { StoringManager } from './notify-manager.js'
 import { root } from './paths.js'
 import { isRunning } from './successions.js'
 import { until } from './wait.js'
-
-export interface ServiceStatus {
-  pid: number
-  workers: { worker: number; pid: number; ready: boolean; open: number }[]
-}
 
 export interface ServiceOptions {
   /** Of `handover run`. */
@@ -62,8 +60,12 @@ export async function ask(t: TestContext, ...args: string[]): Promise<Record<str
   return answer
 }
 
-export async function statusOf(t: TestContext): Promise<ServiceStatus> {
-  const status = (await ask(t, 'status')) as unknown as ServiceStatus
+/** Asked without a command, which is a process more. */
+export async function statusOf(t: TestContext): Promise<ControlStatus> {
+  const folder = controlFolder(t)
+  const socket = readdirSync(folder).find((name) => name.endsWith('.sock'))
+  const client = await ControlClient.connect(join(folder, String(socket)))
+  const status = await client.request<ControlStatus>('status').finally(() => client.close())
   for (const { pid } of status.workers) processes.get(t)?.add(pid)
   return status
 }
