@@ -60,8 +60,7 @@ test('a place that waits for its next start is told, and when that is; one whose
   const first = once(app.supervisor, 'ended')
   const [, victim = 0] = app.pids()
   process.kill(victim, 'SIGKILL')
-  await first
-  await until('its place waits', () => wait() !== null)
+  await first // its place waits from this very moment on
   assert.deepEqual(told()[1], [2, 'waiting', 0, false, null])
   assert.ok((wait() ?? -1) >= 0 && (wait() ?? -1) <= 100, `${wait()}`)
   await until('it is filled', () => app.supervisor.status().workers.every(({ ready }) => ready))
