@@ -47,7 +47,7 @@ test('logs shows the last lines, of one worker, and follows', async (t) => {
   void followed.line(/\[\d\] err/).then(() => {
     heard = true
   })
-  while (!heard) await get({ port }, '/crash').catch(() => {})
+  while (!heard) await get({ port }, '/say')
   assert.equal((await done(t, 'stop')).code, 0)
   assert.equal(await followed.ended, 0, 'it ends with the supervisor')
 })
