@@ -107,9 +107,10 @@ export class Metrics {
     this.#metrics.get(name)?.inc(labels, value)
   }
 
-  #ofWorkers({ workers }: SeenStatus): void {
+  #ofWorkers({ workers, vacant = [] }: SeenStatus): void {
     for (const state of STATES)
       this.#set('handover_workers', workers.filter((one) => one.state === state).length, { state })
+    this.#set('handover_workers', vacant.length, { state: 'waiting' })
     this.#set('handover_workers_serving', workers.filter(isServing).length)
     for (const one of workers) {
       const labels = { worker: one.worker, generation: one.generation }

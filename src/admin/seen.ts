@@ -12,8 +12,7 @@ export function eventsOf(supervisor: Watched): EventEmitter {
 }
 
 /** A worker as it is shown; what workers do not report is missing. */
-export interface SeenWorker
-  extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung' | 'claimLatency' | 'restartIn'> {
+export interface SeenWorker extends Omit<WorkerStatus, 'lag' | 'memory' | 'cpu' | 'hung' | 'claimLatency'> {
   /** Milliseconds by which its event loop is late. */
   lag?: number | null
   /** Resident bytes. */
@@ -23,8 +22,6 @@ export interface SeenWorker
   hung?: boolean
   /** Milliseconds. */
   claimLatency?: WorkerStatus['claimLatency']
-  /** Milliseconds until a worker is started at a place that waits. */
-  restartIn?: number | null
 }
 
 export interface SeenGeneration {
@@ -36,8 +33,9 @@ export interface SeenGeneration {
   workers: number
 }
 
-export interface SeenStatus extends Omit<SupervisorStatus, 'workers' | 'generations'> {
+export interface SeenStatus extends Omit<SupervisorStatus, 'workers' | 'vacant' | 'generations'> {
   workers: SeenWorker[]
+  vacant?: SupervisorStatus['vacant']
   generations: SeenGeneration[]
 }
 

@@ -47,8 +47,7 @@ function latencyNumber(milliseconds: number): string {
   return milliseconds < 10 ? milliseconds.toFixed(1) : String(Math.round(milliseconds))
 }
 
-function stateText({ state, stalled, hung, restartIn }: ControlWorker): string {
-  if (typeof restartIn === 'number') return `${state}, starts in ${durationText(restartIn)}`
+function stateText({ state, stalled, hung }: ControlWorker): string {
   return hung === true ? `${state}, hung` : stalled ? `${state}, stalled` : state
 }
 
@@ -62,22 +61,33 @@ export function statusLines(status: ControlStatus): string[] {
     `ports: ${ports.length === 0 ? 'none yet' : ports.map(addressText).join('; ')}`,
     `connections: ${open} open, ${status.dispatched} in all, ${status.perSecond}/s, ${status.waiting} waiting, ${status.undecided} undecided`,
     ...(setbacks.length > 0 ? [`setbacks: ${setbacks.join(', ')}`] : []),
-    ...generations.map((generation) => generationText(generation, workers)),
+    ...generations.map((generation) => generationText(generation, status)),
     '',
     ...table(COLUMNS, workers),
+    ...(status.vacant ?? []).map(vacancyText),
   ]
 }
 
 function generationText(
   { number, state, since, deadline }: GenerationStatus,
-  workers: readonly ControlWorker[],
+  { workers, vacant = [] }: ControlStatus,
 ): string {
-  const own = workers.filter(({ generation }) => generation === number)
-  const count = own.filter(({ pid }) => pid !== 0).length
+  const own = [...workers, ...vacant].filter(({ generation }) => generation === number)
+  const count = own.filter((one) => 'pid' in one && one.pid !== 0).length
   const of = count === own.length ? '' : ` of ${own.length}`
   const age = typeof since === 'number' ? ` for ${durationText(Date.now() - since)}` : ''
   const left = typeof deadline === 'number' ? `, ${durationText(deadline - Date.now())} left` : ''
   return `generation ${number} ${MEANING[state] ?? state}${age}${left}: ${count}${of} worker${own.length === 1 ? '' : 's'}`
+}
+
+function vacancyText({
+  worker,
+  generation,
+  restarts,
+  restartIn,
+}: NonNullable<ControlStatus['vacant']>[number]): string {
+  const when = restartIn === null ? 'soon' : `in ${durationText(restartIn)}`
+  return `worker ${worker} of generation ${generation} is not there: it starts again ${when}, after ${restarts} restarts`
 }
 
 /** One line a worker, for a log. */

@@ -15,7 +15,7 @@ export interface GenerationStatus {
 }
 
 /** What not every supervisor knows of a worker. */
-type Pulse = 'lag' | 'memory' | 'cpu' | 'since' | 'hung' | 'claimLatency' | 'restartIn'
+type Pulse = 'lag' | 'memory' | 'cpu' | 'since' | 'hung' | 'claimLatency'
 
 /** A worker as a control socket tells of it; what a supervisor does not know is left out. */
 export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
@@ -30,12 +30,10 @@ export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
   since?: number | null
   hung?: boolean
   claimLatency?: WorkerStatus['claimLatency']
-  /** Milliseconds. */
-  restartIn?: number | null
 }
 
 /** The answer to `status`. */
-export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'generations'> {
+export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'vacant' | 'generations'> {
   name: string
   pid: number
   /** The release of handover. */
@@ -46,6 +44,7 @@ export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'gener
   since: number
   generations: GenerationStatus[]
   workers: ControlWorker[]
+  vacant?: SupervisorStatus['vacant']
   /** Connections handed over a second, lately. */
   perSecond: number
 }

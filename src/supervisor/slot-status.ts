@@ -15,11 +15,19 @@ export interface WorkerStatus extends TargetStatus, PulseStatus {
   accepts: boolean
   /** How long it takes of late to claim what it is given; null: not known, as it was given nothing, or accepts by itself. */
   claimLatency: ClaimLatency | null
-  /** Of a place that waits: milliseconds until a worker is started there again; null: none is to be. */
+}
+
+/** A place whose worker died, or could not be started, and that is to be filled again. It has no pid that could be killed. */
+export interface Vacancy {
+  worker: number
+  generation: number
+  group: string | null
+  restarts: number
+  /** Milliseconds until a worker is started there; null: it is being called off. */
   restartIn: number | null
 }
 
-/** What is told of a place without a worker, as its last one died, or could not be started. */
+/** What is told of a place without a worker, as it was given up. */
 export function nobody(
   id: string,
   group: string | null,

@@ -59,7 +59,7 @@ export class Slot {
   #failed = false
   /** Stopped for good. */
   #retired = false
-  readonly #restarts: Restarts
+  readonly restarts: Restarts
   /** Settles when the worker that is to stop is gone. */
   #gone: Promise<void> | null = null
   #stopped: (() => void) | null = null
@@ -74,7 +74,7 @@ export class Slot {
     this.place = place
     this.#program = programAt(place, generation, owner.orphans)
     this.#owner = owner
-    this.#restarts = new Restarts(owner.gate, () => this.start())
+    this.restarts = new Restarts(owner.gate, () => this.start())
   }
 
   get pid(): number {
@@ -175,7 +175,7 @@ export class Slot {
     if (worker === undefined || (worker === null && this.#state === 'starting')) return null
     return {
       state: this.#state,
-      ...this.#restarts.record,
+      ...this.restarts.record,
       lived: performance.now() - this.#since,
       since: this.#pulse?.since ?? 0,
       beats: this.#pulse !== null && this.#pulse.heardAt !== null,
@@ -202,7 +202,7 @@ export class Slot {
   /** Goes on where another supervisor stopped. The worker's link is held. */
   resume(record: SlotRecord, start: SlotOwner['start'] | null): void {
     const { state, lived, since, beats, worker } = record
-    this.#restarts.resume(record)
+    this.restarts.resume(record)
     this.#since = performance.now() - lived
     this.#state = state
     this.#failed = state === 'failed'
@@ -239,7 +239,7 @@ export class Slot {
   retire(): void {
     this.#retired = true
     this.#target?.drain()
-    this.#restarts.callOff()
+    this.restarts.callOff()
   }
 
   /**
@@ -276,16 +276,16 @@ export class Slot {
   status(): WorkerStatus | null {
     const { number: worker, pid, generation, state, group } = this
     const pulse = this.#pulse?.status()
-    if (pulse === undefined || (this.#target === null && state !== 'failed' && state !== 'waiting')) return null
+    if (pulse === undefined || (this.#target === null && state !== 'failed')) return null
     const target = this.#target?.status() ?? nobody(String(worker), group, this.#owner.limit)
-    return { ...pulse, ...target, ...this.#restarts.status, worker, generation, pid, state }
+    return { ...pulse, ...target, worker, generation, pid, state, restarts: this.restarts.count }
   }
 
   #ended(end: WorkerEnd, lived: number): void {
     const { error } = end
     const complaint = error && 'errno' in error ? error.message : (error?.stack ?? error?.message)
     for (const text of complaint?.split('\n') ?? []) this.#owner.line(this, 'stderr', text)
-    const wait = this.#restarts.waitAfter(lived)
+    const wait = this.restarts.waitAfter(lived)
     const again = this.#owner.ended(this, end, wait)
     this.#output = this.outputRead
     this.#worker = null
@@ -293,6 +293,6 @@ export class Slot {
     this.#tenant = null
     this.#state = again ? 'waiting' : this.#failed ? 'failed' : 'stopped'
     this.#stopped?.()
-    if (again) this.#restarts.in(wait)
+    if (again) this.restarts.in(wait)
   }
 }

@@ -4,10 +4,13 @@ import type { GenerationStatus } from './generation.js'
 import type { Generations } from './generations.js'
 import type { PortRegistry } from './port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
-import type { WorkerStatus } from './slot.js'
+import type { Slot, WorkerStatus } from './slot.js'
+import type { Vacancy } from './slot-status.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
+  /** Places without a worker, until the next one is started. */
+  vacant: Vacancy[]
   /** Oldest first; those that drain are there until their last worker is gone. */
   generations: GenerationStatus[]
   ports: (SocketAddress | string)[]
@@ -30,6 +33,7 @@ export function statusOf(
   const workers = generations.slots.map((slot) => slot.status()).filter((status) => status !== null)
   return {
     workers,
+    vacant: generations.slots.filter(({ state }) => state === 'waiting').map(vacancyOf),
     generations: generations.status(),
     ports: addresses,
     dispatched,
@@ -37,4 +41,8 @@ export function statusOf(
     undecided,
     setbacks: { ...counts },
   }
+}
+
+function vacancyOf({ number: worker, generation, group, restarts }: Slot): Vacancy {
+  return { worker, generation, group, ...restarts.status }
 }

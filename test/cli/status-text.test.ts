@@ -25,14 +25,9 @@ const served: ControlWorker = {
   since: Date.now() - 1_000,
   lag: 2,
   claimLatency: { last: 0.4, mean: 0.26, max: 12.4 },
-  restartIn: null,
 }
 const empty = { pid: 0, ready: false, open: 0, total: 0, perSecond: 0, lag: null, claimLatency: null }
-const workers: ControlWorker[] = [
-  served,
-  { ...served, ...empty, worker: 2, state: 'waiting', restarts: 4, restartIn: 12_000 },
-  { ...served, ...empty, worker: 3, state: 'failed', restarts: 5 },
-]
+const workers: ControlWorker[] = [served, { ...served, ...empty, worker: 3, state: 'failed', restarts: 5 }]
 const status: ControlStatus = {
   name: 'shop',
   pid: 70,
@@ -48,21 +43,22 @@ const status: ControlStatus = {
   perSecond: 7,
   generations: [{ number: 3, state: 'serving' }],
   workers,
+  vacant: [{ worker: 2, generation: 3, group: null, restarts: 4, restartIn: 12_000 }],
 }
 
 test('places without a worker are shown, with when the next one starts', () => {
   const lines = statusLines(status)
   assert.ok(lines.includes('generation 3 serves: 1 of 3 workers'), lines.join('\n'))
-  const rows = lines.slice(-3).map((line) => line.trim().split(/ {2,}/))
+  const rows = lines.slice(-3, -1).map((line) => line.trim().split(/ {2,}/))
   assert.deepEqual(
     rows.map(([worker, , pid, state, ...rest]) => [worker, pid, state, rest.at(-1)]),
     [
       ['1', '71', 'ready', '1s'],
-      ['2', '-', 'waiting, starts in 12s', '-'],
       ['3', '-', 'failed', '-'],
     ],
   )
-  assert.match(workerLines(status)[1] ?? '', /^worker 2 generation 3 pid - waiting /)
+  assert.equal(lines.at(-1), 'worker 2 of generation 3 is not there: it starts again in 12s, after 4 restarts')
+  assert.match(workerLines(status)[1] ?? '', /^worker 3 generation 3 pid - failed /)
 })
 
 test('the time until claims is its mean and its longest; a column of which nothing is known is left out', () => {
@@ -71,6 +67,7 @@ test('the time until claims is its mean and its longest; a column of which nothi
   assert.match(first ?? '', / 0\.3\/12 ms /)
   const accepts = workers.map((one) => ({ ...one, claimLatency: null }))
   assert.doesNotMatch(statusLines({ ...status, workers: accepts }).at(-4) ?? '', /claims/)
-  const older = workers.map(({ claimLatency: _, restartIn: __, ...one }) => one)
-  assert.match(statusLines({ ...status, workers: older }).at(-2) ?? '', /waiting/)
+  const older = workers.map(({ claimLatency: _, ...one }) => one)
+  const { vacant: _, ...rest } = status
+  assert.match(statusLines({ ...rest, workers: older }).at(-1) ?? '', /failed/)
 })

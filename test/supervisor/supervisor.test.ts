@@ -60,6 +60,7 @@ test('everything is gone after stop: workers, ports, descriptors', async (t) => 
     await assert.rejects(get({ port: app.port }), { code: 'ECONNREFUSED' })
     assert.deepEqual(app.supervisor.status(), {
       workers: [],
+      vacant: [],
       generations: [],
       ports: [],
       dispatched: 1,

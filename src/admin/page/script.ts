@@ -49,7 +49,7 @@ function show(status) {
   const now = rates.length ? rates[rates.length - 1][1] : null
   const ready = status.workers.filter((one) => one.state === 'ready').length
   const setbacks = Object.values(status.setbacks).reduce((sum, n) => sum + n, 0)
-  const numbers = [['Generation', status.generation], ['Workers ready', ready + ' of ' + status.workers.length], ['Open', count(open)],
+  const numbers = [['Generation', status.generation], ['Workers ready', ready + ' of ' + (status.workers.length + (status.vacant || []).length)], ['Open', count(open)],
     ['Per second', rate(now)], ['Handed over', count(status.dispatched)], ['Waiting', count(status.waiting)], ['Undecided', count(status.undecided)], ['Setbacks', count(setbacks)]]
   at('numbers').replaceChildren(...numbers.map(([name, value]) => { const box = made('div'); box.append(made('dt', name), made('dd', value)); return box }))
   at('generations').replaceChildren(...status.generations.map((one) => row([
@@ -63,8 +63,7 @@ function show(status) {
     seen.set(who, [status.now, one.total])
     const own = old && status.now > old[0] ? Math.max(0, one.total - old[1]) * 1000 / (status.now - old[0]) : null
     const state = one.hung ? 'hung' : one.stalled ? 'stalled' : one.state
-    const next = typeof one.restartIn === 'number' ? ', starts in ' + span(one.restartIn / 1000) : ''
-    return row([[one.worker + (one.group ? ' (' + one.group + ')' : '')], [state + next, kinds[state] || 'bad'], [one.generation, 'n'], [one.pid || '–', 'n'], [count(one.open), 'n'],
+    return row([[one.worker + (one.group ? ' (' + one.group + ')' : '')], [state, kinds[state] || 'bad'], [one.generation, 'n'], [one.pid || '–', 'n'], [count(one.open), 'n'],
       [count(one.total), 'n'], [rate(own), 'n'], [lag(one.lag), 'n'], [bytes(one.memory), 'n'], [one.restarts, 'n']])
   }))
   before = seen
