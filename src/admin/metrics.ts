@@ -108,9 +108,9 @@ export class Metrics {
   }
 
   #ofWorkers({ workers, vacant = [] }: SeenStatus): void {
-    for (const state of STATES)
-      this.#set('handover_workers', workers.filter((one) => one.state === state).length, { state })
-    this.#set('handover_workers', vacant.length, { state: 'waiting' })
+    for (const state of STATES) {
+      this.#set('handover_workers', [...workers, ...vacant].filter((one) => one.state === state).length, { state })
+    }
     this.#set('handover_workers_serving', workers.filter(isServing).length)
     for (const one of workers) {
       const labels = { worker: one.worker, generation: one.generation }

@@ -33,7 +33,7 @@ class Rates {
 }
 
 function text({ worker, pid, state, open, total, perSecond }: Row): string {
-  return `worker ${worker}  pid ${pid === 0 ? '-' : pid}  ${state.padEnd(8)} open ${String(open).padStart(6)}  total ${String(total).padStart(9)}  ${String(perSecond).padStart(7)}/s`
+  return `worker ${worker}  pid ${pid}  ${state.padEnd(8)} open ${String(open).padStart(6)}  total ${String(total).padStart(9)}  ${String(perSecond).padStart(7)}/s`
 }
 
 /** One line a worker, kept up to date below the log. */

@@ -15,7 +15,7 @@ const COLUMNS: readonly Column<ControlWorker>[] = [
   { heading: 'worker', right: true, text: ({ worker }) => String(worker) },
   { heading: 'group', text: ({ group }) => group },
   { heading: 'gen', right: true, text: ({ generation }) => String(generation) },
-  { heading: 'pid', right: true, text: ({ pid }) => pidText(pid) },
+  { heading: 'pid', right: true, text: ({ pid }) => String(pid) },
   { heading: 'state', text: stateText },
   { heading: 'open', right: true, text: ({ open }) => String(open) },
   { heading: 'total', right: true, text: ({ total }) => String(total) },
@@ -29,14 +29,9 @@ const COLUMNS: readonly Column<ControlWorker>[] = [
   {
     heading: 'up',
     right: true,
-    text: ({ since, pid }) => (typeof since === 'number' && pid !== 0 ? durationText(Date.now() - since) : null),
+    text: ({ since }) => (typeof since === 'number' ? durationText(Date.now() - since) : null),
   },
 ]
-
-/** A place without a worker has none. */
-function pidText(pid: number): string {
-  return pid === 0 ? '-' : String(pid)
-}
 
 /** The mean, and the longest. */
 function latencyText(latency: ControlWorker['claimLatency']): string | null {
@@ -73,7 +68,7 @@ function generationText(
   { workers, vacant = [] }: ControlStatus,
 ): string {
   const own = [...workers, ...vacant].filter(({ generation }) => generation === number)
-  const count = own.filter((one) => 'pid' in one && one.pid !== 0).length
+  const count = own.filter((one) => 'pid' in one).length
   const of = count === own.length ? '' : ` of ${own.length}`
   const age = typeof since === 'number' ? ` for ${durationText(Date.now() - since)}` : ''
   const left = typeof deadline === 'number' ? `, ${durationText(deadline - Date.now())} left` : ''
@@ -83,16 +78,18 @@ function generationText(
 function vacancyText({
   worker,
   generation,
+  state,
   restarts,
   restartIn,
 }: NonNullable<ControlStatus['vacant']>[number]): string {
   const when = restartIn === null ? 'soon' : `in ${durationText(restartIn)}`
-  return `worker ${worker} of generation ${generation} is not there: it starts again ${when}, after ${restarts} restarts`
+  const what = state === 'failed' ? 'it is given up until a reload' : `it starts again ${when}`
+  return `worker ${worker} of generation ${generation} is not there: ${what}, after ${restarts} restarts`
 }
 
 /** One line a worker, for a log. */
 export function workerLines({ workers }: ControlStatus): string[] {
   return workers.map(({ worker, generation, pid, state, open, total, perSecond }) => {
-    return `worker ${worker} generation ${generation} pid ${pidText(pid)} ${state} open ${open} total ${total} ${perSecond}/s`
+    return `worker ${worker} generation ${generation} pid ${pid} ${state} open ${open} total ${total} ${perSecond}/s`
   })
 }

@@ -76,7 +76,7 @@ export async function goOn(parts: Upgradable, wanted: Wanted): Promise<Steering 
   stopping.heedSignals()
   service.attend(supervisor)
   for (const thing of Object.values(others)) thing.close()
-  const workers = supervisor.status().workers.filter(({ pid }) => pid !== 0).length
+  const workers = supervisor.status().workers.length
   printer.info('took-over', `process ${process.pid} goes on with ${workers} workers`, { pid: process.pid, workers })
   const steering = await steer(supervisor, stopping, printer, { ...wanted, inherited: control }).catch(
     (error: Error) => {

@@ -1,5 +1,4 @@
 import type { TargetStatus } from '../dispatch/target.js'
-import type { ChannelTargetStatus } from './channel-target.js'
 import type { ClaimLatency } from './claim-latency.js'
 import type { PulseStatus } from './pulse.js'
 
@@ -17,23 +16,14 @@ export interface WorkerStatus extends TargetStatus, PulseStatus {
   claimLatency: ClaimLatency | null
 }
 
-/** A place whose worker died, or could not be started, and that is to be filled again. It has no pid that could be killed. */
+/** A place whose worker died, or could not be started. There is no process that could be asked or killed. */
 export interface Vacancy {
   worker: number
   generation: number
   group: string | null
+  /** `failed`: it is given up until a reload, or `replace`. */
+  state: Extract<SlotState, 'waiting' | 'failed'>
   restarts: number
-  /** Milliseconds until a worker is started there; null: it is being called off. */
+  /** Milliseconds until a worker is started there; null: none will be, or it is being called off. */
   restartIn: number | null
-}
-
-/** What is told of a place without a worker, as it was given up. */
-export function nobody(
-  id: string,
-  group: string | null,
-  limit: number,
-): ChannelTargetStatus & Omit<PulseStatus, 'since'> {
-  const counts = { queued: 0, unclaimed: 0, open: 0, total: 0, claimLatency: null }
-  const signs = { lag: null, memory: null, cpu: null, hung: false }
-  return { id, group, limit, ready: false, draining: false, stalled: false, accepts: false, ...counts, ...signs }
 }

@@ -4,12 +4,12 @@ import type { GenerationStatus } from './generation.js'
 import type { Generations } from './generations.js'
 import type { PortRegistry } from './port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
-import type { Slot, WorkerStatus } from './slot.js'
+import type { WorkerStatus } from './slot.js'
 import type { Vacancy } from './slot-status.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
-  /** Places without a worker, until the next one is started. */
+  /** Places without a worker: the next one is to be started, or they are given up. */
   vacant: Vacancy[]
   /** Oldest first; those that drain are there until their last worker is gone. */
   generations: GenerationStatus[]
@@ -30,10 +30,10 @@ export function statusOf(
   { dispatched, waiting, undecided }: Dispatcher,
   { counts }: Setbacks,
 ): SupervisorStatus {
-  const workers = generations.slots.map((slot) => slot.status()).filter((status) => status !== null)
+  const { slots } = generations
   return {
-    workers,
-    vacant: generations.slots.filter(({ state }) => state === 'waiting').map(vacancyOf),
+    workers: slots.map((slot) => slot.status()).filter((status) => status !== null),
+    vacant: slots.map((slot) => slot.vacancy()).filter((vacancy) => vacancy !== null),
     generations: generations.status(),
     ports: addresses,
     dispatched,
@@ -41,8 +41,4 @@ export function statusOf(
     undecided,
     setbacks: { ...counts },
   }
-}
-
-function vacancyOf({ number: worker, generation, group, restarts }: Slot): Vacancy {
-  return { worker, generation, group, ...restarts.status }
 }
