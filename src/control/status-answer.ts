@@ -34,8 +34,13 @@ export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
   restartIn?: number | null
 }
 
+/** What older supervisors do not tell. */
+type Later = 'accepted' | 'listenQueue'
+
 /** The answer to `status`. */
-export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'generations'> {
+export interface ControlStatus
+  extends Omit<SupervisorStatus, 'workers' | 'generations' | Later>,
+    Partial<Pick<SupervisorStatus, Later>> {
   name: string
   pid: number
   /** The release of handover. */

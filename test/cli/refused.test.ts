@@ -26,12 +26,6 @@ const unusable: [what: string, args: (folder: string) => string[], code: number,
     100,
     /there is no folder \S+no: check the path of cwd$/m,
   ],
-  [
-    'an address that is none',
-    () => ['--admin', 'foo'],
-    100,
-    /'foo' is invalid. It takes \[host:\]port, such as 9100, 127\.0\.0\.1:9100 or \[::1\]:9100\.$/m,
-  ],
   ['a name that is none', () => ['--name', '../x'], 100, /--name: 1 to 64 letters/],
 ]
 for (const [what, args, code, message] of unusable) {
@@ -53,6 +47,10 @@ const usage: [args: string[], message: RegExp][] = [
   [['reload', '--cwd', 'none.mjs'], /there is no folder \S+none\.mjs: check the path of cwd/],
   [['reload', '--timeout', '0'], /'--timeout <seconds>' argument '0' is invalid\. It takes a whole number from 1/],
   [['logs', '--worker', '7', '--name', 'http-pid'], /worker: there is no worker 7; there are 1$/m],
+  [
+    ['run', '--admin', 'foo', 'server.js'],
+    /'foo' is invalid. It takes \[host:\]port, such as 9100, 127\.0\.0\.1:9100 or \[::1\]:9100\.$/m,
+  ],
   [['restart'], /unknown command 'restart': here it is `handover reload`$/m],
   [['start', 'server.js'], /unknown command 'start': here it is `handover run`$/m],
   [['ls'], /unknown command 'ls': here it is `handover list`$/m],

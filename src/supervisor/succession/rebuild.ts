@@ -62,8 +62,9 @@ export class Rebuilt {
 
   #numbers(): void {
     const { dispatcher, setbacks, tickets } = this.#parts
-    const { dispatched, setbacks: counts, tickets: keys } = this.#description
+    const { dispatched, accepted = 0, setbacks: counts, tickets: keys } = this.#description
     dispatcher.dispatched = dispatched
+    dispatcher.accepted = accepted
     Object.assign(setbacks.counts, counts)
     if (keys !== null) tickets?.resume(keys)
   }
