@@ -38,8 +38,6 @@ const RESUME_FRACTION = 0.1
 export class Dispatcher {
   /** Connections ever given to a target, those given again after a target's death counted again. */
   dispatched = 0
-  /** Connections that targets ever accepted by themselves. */
-  accepted = 0
   readonly #choose: Chooser
   readonly #limit: number
   readonly #allGrouped: boolean

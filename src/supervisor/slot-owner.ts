@@ -57,7 +57,7 @@ export function slotOwner(
     },
     roomier: (target) => dispatcher.roomier(target),
     accepted: (count) => {
-      dispatcher.accepted += count
+      ports.accepted += count
     },
     ended,
   }

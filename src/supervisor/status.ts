@@ -29,8 +29,8 @@ export interface SupervisorStatus {
 
 export function statusOf(
   generations: Generations,
-  { addresses, entries }: PortRegistry,
-  { dispatched, accepted, waiting, undecided }: Dispatcher,
+  { addresses, entries, accepted }: PortRegistry,
+  { dispatched, waiting, undecided }: Dispatcher,
   { counts }: Setbacks,
 ): SupervisorStatus {
   const workers = generations.slots.map((slot) => slot.status()).filter((status) => status !== null)
