@@ -37,8 +37,10 @@ export const METRICS = [
     'Connections that did not get to a worker, or not where they asked for.',
   ],
   ['handover_dispatched_total', 'counter', [], 'Connections ever given to a worker.'],
+  ['handover_accepted_total', 'counter', [], 'Connections that workers ever accepted by themselves.'],
   ['handover_undecided', 'gauge', [], 'Connections whose clients have not said enough yet.'],
-  ['handover_waiting', 'gauge', [], 'Connections that wait for a worker with room.'],
+  ['handover_waiting', 'gauge', [], 'Connections that were accepted and wait for a worker with room.'],
+  ['handover_listen_queue', 'gauge', [], 'Clients in the kernel’s queues, whom nobody has accepted yet.'],
   ['handover_build_info', 'gauge', ['version', 'node', 'name'], 'Always 1.'],
   ['process_resident_memory_bytes', 'gauge', [], 'Resident memory of the supervisor.'],
   ['process_cpu_seconds_total', 'counter', [], 'Processor time of the supervisor.'],
@@ -133,15 +135,26 @@ export class Metrics {
     }
   }
 
-  #ofAll({ workers, generations, setbacks, dispatched, undecided, waiting }: SeenStatus): void {
+  #ofAll({
+    workers,
+    generations,
+    setbacks,
+    dispatched,
+    accepted = 0,
+    undecided,
+    waiting,
+    listenQueue,
+  }: SeenStatus): void {
     this.#totals.isReloading(workers) // one that failed is counted now at the latest
     this.#set('handover_generation', this.#totals.generation)
     this.#set('handover_generations', generations.length)
     for (const [result, count] of this.#totals.reloads) this.#set('handover_reloads_total', count, { result })
     for (const [kind, count] of Object.entries(setbacks)) this.#set('handover_setbacks_total', count, { kind })
     this.#set('handover_dispatched_total', dispatched)
+    this.#set('handover_accepted_total', accepted)
     this.#set('handover_undecided', undecided)
     this.#set('handover_waiting', waiting)
+    if (typeof listenQueue === 'number') this.#set('handover_listen_queue', listenQueue)
     this.#set('handover_build_info', 1, this.#build)
   }
 }

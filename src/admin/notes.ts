@@ -27,6 +27,7 @@ const NOTED = [
     'healthy',
     'reloaded',
     'rolledBack',
+    'scaled',
   ],
   ...[
     'broken',

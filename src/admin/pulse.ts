@@ -3,8 +3,8 @@ import { ADMIN_HISTORY_MAX, ADMIN_INTERVAL, ADMIN_UNREAD_MAX, ADMIN_WATCHERS_MAX
 import { Notes } from './notes.js'
 import { type SeenStatus, seen, type Watched } from './seen.js'
 
-/** What is drawn: when, how many connections are open, and how many were ever handed over. */
-export type Sample = [at: number, open: number, dispatched: number]
+/** What is drawn: when, how many connections are open, and how many there ever were. */
+export type Sample = [at: number, open: number, total: number]
 
 /**
  * Once a second the status, to every page that watches, and a sample of it for those that come later.
@@ -52,7 +52,7 @@ export class Pulse {
   #beat(): void {
     const status = seen(this.#supervisor)
     const open = status.workers.reduce((sum, one) => sum + one.open, 0)
-    this.#samples.push([Date.now(), open, status.dispatched])
+    this.#samples.push([Date.now(), open, status.dispatched + (status.accepted ?? 0)])
     if (this.#samples.length > ADMIN_HISTORY_MAX) this.#samples.shift()
     if (this.#watchers.size > 0) this.#send('status', this.#document(status))
   }

@@ -2,6 +2,7 @@ import { createLogUpdate } from 'log-update'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { coloursFor } from './colours.js'
 import type { Printer, Write } from './printer.js'
+import { sized } from './terminal.js'
 
 const pc = coloursFor(process.stdout)
 const REFRESH = 500
@@ -42,7 +43,7 @@ export function liveView(stream: NodeJS.WriteStream): {
   watch(supervisor: Supervisor): void
   end(): void
 } {
-  const view = createLogUpdate(stream)
+  const view = createLogUpdate(sized(stream))
   const rates = new Rates()
   let supervisor: Supervisor | null = null
   let timer: NodeJS.Timeout | null = null

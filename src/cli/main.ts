@@ -17,6 +17,7 @@ import { stopCommand } from './commands/stop.js'
 import { topCommand } from './commands/top.js'
 import { upgradeCommand } from './commands/upgrade.js'
 import { ExitCode } from './exit-codes.js'
+import { withOurs } from './moved-commands.js'
 import { UsageError } from './options.js'
 import { withName } from './printer.js'
 
@@ -31,7 +32,9 @@ const program = new Command('handover')
   .showHelpAfterError(`Run \`handover --help\` for commands.`)
   .enablePositionalOptions() // what follows the script is the script's
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, `${pc.red('handover')} `)) })
+  .configureOutput({
+    outputError: (text, write) => write(withOurs(text).replace(/^error: /, `${pc.red('handover')} `)),
+  })
 
 const commands = [
   runCommand,

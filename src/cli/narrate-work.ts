@@ -26,6 +26,11 @@ export function narrateWork(supervisor: Supervisor, printer: Printer): void {
       message: error.message,
     }),
   )
+  supervisor.on('scaled', (event) => {
+    const { group, from, to } = event
+    const workers = `worker${to === 1 ? '' : 's'}${group === null ? '' : ` of ${group}`}`
+    printer.info('scaled', `scaled from ${from} to ${to} ${workers}`, event)
+  })
   supervisor.on('crashLoop', (event) => {
     const { worker, deaths, within, lastOutput = '' } = event
     const lacks = movedHint(lastOutput.split('\n'))

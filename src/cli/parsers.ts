@@ -16,8 +16,8 @@ export function whole(least: number, most: number): (text: string) => number {
 export function address(text: string): { host: string; port: number } {
   try {
     return adminAddress(text)
-  } catch (error) {
-    throw new InvalidArgumentError(`It takes ${(error as Error).message}.`)
+  } catch {
+    throw new InvalidArgumentError('It takes [host:]port, such as 9100, 127.0.0.1:9100 or [::1]:9100.')
   }
 }
 

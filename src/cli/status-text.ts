@@ -48,13 +48,14 @@ function stateText({ state, stalled, hung }: ControlWorker): string {
 
 /** The whole state of a supervisor, line by line. */
 export function statusLines(status: ControlStatus): string[] {
-  const { name, pid, handover, script, since, ports, workers, generations } = status
+  const { name, pid, handover, script, since, ports, workers, generations, listenQueue } = status
   const open = workers.reduce((sum, worker) => sum + worker.open, 0)
+  const queued = typeof listenQueue === 'number' ? `, ${listenQueue} in the kernel's queue` : ''
   const setbacks = Object.entries(status.setbacks).map(([kind, count]) => `${kind} ${count}`)
   return [
     `${name}: ${script ?? 'a program'}, pid ${pid}, up ${durationText(Date.now() - since)}, handover ${handover}`,
     `ports: ${ports.length === 0 ? 'none yet' : ports.map(addressText).join('; ')}`,
-    `connections: ${open} open, ${status.dispatched} in all, ${status.perSecond}/s, ${status.waiting} waiting, ${status.undecided} undecided`,
+    `connections: ${open} open, ${status.dispatched + (status.accepted ?? 0)} in all, ${status.perSecond}/s, ${status.waiting} waiting, ${status.undecided} undecided${queued}`,
     ...(setbacks.length > 0 ? [`setbacks: ${setbacks.join(', ')}`] : []),
     ...generations.map((generation) => generationText(generation, status)),
     '',

@@ -38,7 +38,8 @@ export function stepText(step: Step): string {
 }
 
 export function endText(end: WorkerEnd): string {
-  if (end.error && end.code === null && end.signal === null) return `could not start: ${end.error.message}`
+  if (end.error && end.code === null && end.signal === null)
+    return `could not start: ${end.error.message ?? 'why is in its log'}`
   if (end.inherited) return 'how is not known: a process before this one had started it'
   return end.signal === null ? `exit code ${end.code}` : `signal ${end.signal}`
 }

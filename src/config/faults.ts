@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { shown } from '../arguments.js'
+import { insteadOfPm2 } from './pm2-keys.js'
 import { UsageError } from './usage-error.js'
 
 type Issue = z.core.$ZodIssue
@@ -33,7 +34,7 @@ function faultOf(
   const path = [...above, ...issue.path]
   if (issue.code === 'invalid_union') return unionFaults(value, issue.errors, path, known)
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${keyText([...path, key])}: no such key; ${suggestion(key, known(path))}`)
+    return issue.keys.map((key) => `${keyText([...path, key])}: no such key; ${suggestion(path, key, known(path))}`)
   }
   const allowed = issue.code === 'custom' ? issue.message : structure(issue, path, known)
   return [`${path.length === 0 ? '' : `${keyText(path)}: `}${allowed}, not ${given(value, path)}`]
@@ -86,7 +87,9 @@ function short(list: readonly unknown[]): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
-function suggestion(key: string, known: readonly string[]): string {
+function suggestion(path: readonly PropertyKey[], key: string, known: readonly string[]): string {
+  const instead = path.length === 0 ? insteadOfPm2(key) : null
+  if (instead !== null) return `in place of PM2's: ${instead}`
   const nearest = known
     .map((name) => [name, distance(key.toLowerCase(), name.toLowerCase())] as const)
     .sort(([, a], [, b]) => a - b)[0]

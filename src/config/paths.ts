@@ -20,7 +20,18 @@ export function findScript(script: string, folder: string): string {
   }
 }
 
-/** The same with every path absolute, as seen from a folder. @throws {UsageError} a script is not there */
+/** Finds a folder that workers are to run in. @throws {UsageError} there is none, or none that may be looked into */
+export function findFolder(path: string, folder: string): string {
+  const found = resolve(folder, path)
+  try {
+    if (statSync(found).isDirectory()) return found
+  } catch {
+    // said in the same words
+  }
+  throw new UsageError(`there is no folder ${found}: check the path of cwd`)
+}
+
+/** The same with every path absolute, as seen from a folder. @throws {UsageError} a script, or `cwd`, is not there */
 export function fromFolder(values: Values, folder: string): Values {
   const { script, cwd, policy, handshake, groups, logs, watch, control, listen, distribution } = values
   const at = (path: string): string => resolve(folder, path)
@@ -28,7 +39,7 @@ export function fromFolder(values: Values, folder: string): Values {
   return {
     ...values,
     ...(script === undefined ? {} : { script: findScript(script, folder) }),
-    ...(cwd === undefined ? {} : { cwd: at(cwd) }),
+    ...(cwd === undefined ? {} : { cwd: findFolder(cwd, folder) }),
     ...(isModule ? { policy: at(policy) } : {}),
     ...(typeof handshake === 'string' ? { handshake: at(handshake) } : {}),
     ...(Array.isArray(handshake) ? { handshake: handshake.map((one) => portsFrom(one, folder)) } : {}),

@@ -153,7 +153,7 @@ export const schema = z.strictObject({
   healthWindow: time(0, HOUR).optional(),
   distribution: distribution.optional(),
   heartbeat: timeOrFalse(10, MINUTE).optional(),
-  hungAfter: timeOrFalse(10, HOUR).optional(),
+  hungAfter: timeOrFalse(30, HOUR).optional(),
   maxMemory: bytes(16 * 1024 ** 2).optional(),
   maxLag: time(1, MINUTE).optional(),
   crashLoop: crashLoop.optional(),

@@ -2,6 +2,8 @@
 
 const DURATION: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZE: Readonly<Record<string, number>> = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 }
+/** As PM2 and Docker have it. */
+const SIZE_SHORT: Readonly<Record<string, number>> = { k: 1024, m: 1024 ** 2, g: 1024 ** 3 }
 
 /** Seconds as a number, or a number with a unit: '250ms', '30s', '5m', '12h', '7d'. @returns milliseconds; null: neither */
 export function duration(value: unknown): number | null {
@@ -9,10 +11,10 @@ export function duration(value: unknown): number | null {
   return measured(value, DURATION)
 }
 
-/** Bytes as a number, or a number with a unit of 1024s: '64kb', '512mb', '2gb'. @returns bytes; null: neither */
+/** Bytes as a number, or a number with a unit of 1024s: '64kb', '512mb', '2gb', or '512M'. @returns bytes; null: neither */
 export function size(value: unknown): number | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : null
-  return measured(value, SIZE)
+  return measured(value, { ...SIZE, ...SIZE_SHORT })
 }
 
 function measured(value: unknown, units: Readonly<Record<string, number>>): number | null {

@@ -97,13 +97,11 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
       const { worker } = checked<{ worker?: number }>(options, DRAIN)
       if (worker === undefined) throw new TypeError('worker: the number of one')
       if (supervisor.replace === undefined) unsupported('drain')
-      const known = supervisor.status().workers.map((each) => each.worker)
-      if (!known.includes(worker))
-        throw new RangeError(`worker: there is no worker ${worker}; there are ${known.join(', ')}`)
+      checkWorker(supervisor, worker)
       return finishing(parts, progress, supervisor.replace.bind(supervisor, worker))
     },
     stop: ({ options, progress }) => telling(supervisor, progress, () => parts.stop(checked<StopOrder>(options, STOP))),
-    logs: (asked) => logs(ring, asked),
+    logs: (asked) => logs(supervisor, ring, asked),
     upgrade: ({ options, progress }) => {
       checked(options, {})
       return parts.upgrade(progress)
@@ -121,6 +119,13 @@ async function reload(parts: CommandParts, order: ReloadOrder, progress: Progres
   done.catch(() => {})
   await Promise.race([done, new Promise((resolve) => setImmediate(resolve))])
   return { accepted: true }
+}
+
+/** @throws {RangeError} there is no such worker */
+function checkWorker(supervisor: Controllable, worker: number): void {
+  const known = supervisor.status().workers.map((each) => each.worker)
+  if (known.includes(worker)) return
+  throw new RangeError(`worker: there is no worker ${worker}; there are ${[...new Set(known)].join(', ')}`)
 }
 
 /** Tells of workers that come and go meanwhile. */
@@ -146,9 +151,11 @@ function finishing(
   return telling(supervisor, progress, () => handedOn.or(act(), (finishUnder) => ({ finishUnder })))
 }
 
-async function logs(ring: LineRing, { options, lines, gone }: Asked): Promise<object> {
+async function logs(supervisor: Controllable, ring: LineRing, { options, lines, gone }: Asked): Promise<object> {
   const asked = checked<{ lines?: number; worker?: number; follow?: boolean }>(options, LOGS)
   const { worker, follow = false } = asked
+  // One that is gone may have left lines.
+  if (worker !== undefined && ring.last(1, worker).length === 0) checkWorker(supervisor, worker)
   lines(ring.last(Math.min(asked.lines ?? LOG_LINES_DEFAULT, LOG_LINES_KEPT), worker))
   if (!follow || gone.aborted) return {}
   const end = ring.follow((line) => {

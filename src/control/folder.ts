@@ -41,13 +41,21 @@ export function openFolder(env: Environment = process.env): string {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') refused(`there is no folder ${dirname(folder)}`, error)
+    if (code === 'ENOENT' && statsOf(dirname(folder)) === null) refused(`there is no folder ${dirname(folder)}`, error)
     if (code !== 'EEXIST') refused(`the folder ${folder} cannot be made (${code})`, error)
   }
-  const why = distrusted(folder)
+  const why = unfit(folder)
   if (why !== null) refused(why)
-  if (!writable(folder)) refused(`the folder ${folder} is not writable`)
   return folder
+}
+
+/** Why a folder that is there is not for new sockets; null: it is, or there is none. */
+export function unfitFolder(folder: string): string | null {
+  return statsOf(folder) === null ? null : unfit(folder)
+}
+
+function unfit(folder: string): string | null {
+  return distrusted(folder) ?? (writable(folder) ? null : `the folder ${folder} is not writable`)
 }
 
 /** Why sockets in a folder are not to be trusted; null: they are. */

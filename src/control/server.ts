@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { registerBuiltinBootstraps } from '../bootstrap/builtin.js'
 import { connect } from '../bootstrap/connect.js'
@@ -192,6 +193,11 @@ async function whyNot(error: SyscallError, { name, path }: ControlOptions): Prom
 }
 
 async function taken(name: string, path: string): Promise<string> {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found !== undefined && !found.isSocket()) {
+    const what = found.isDirectory() ? 'it is a folder' : 'a file that is no socket is there'
+    return `no control socket at ${path}: ${what}; name another path with --control <path>`
+  }
   try {
     const channel = await connect(`unix:${resolve(path)}`, { timeout: CONTROL_REACH })
     const pid = channel.peer?.pid

@@ -103,7 +103,7 @@ export class Session {
       options,
       gone: this.#gone.signal,
       channel: this.#channel,
-      progress: (event, fields) => this.#say({ ...fields, type: 'progress', id, event }),
+      progress: (event, fields) => this.#say({ ...withErrors(fields), type: 'progress', id, event }),
       lines: (lines: readonly WorkerLine[]) => {
         if (lines.length === 0) return
         if (this.#unsaid.size >= CONTROL_ANSWERS_MAX / 2) {
@@ -126,4 +126,15 @@ export class Session {
       .finally(() => this.#unsaid.delete(said))
     this.#unsaid.add(said)
   }
+}
+
+/** JSON has no errors: each is told by its message and its code. */
+function withErrors(fields: object = {}): object {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, plain(value)]))
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof Error) return { message: value.message, code: (value as NodeJS.ErrnoException).code }
+  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return isPlain ? withErrors(value) : value
 }

@@ -32,8 +32,13 @@ export interface ControlWorker extends Omit<WorkerStatus, Pulse> {
   claimLatency?: WorkerStatus['claimLatency']
 }
 
+/** What older supervisors do not tell. */
+type Later = 'accepted' | 'listenQueue' | 'vacant'
+
 /** The answer to `status`. */
-export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'vacant' | 'generations'> {
+export interface ControlStatus
+  extends Omit<SupervisorStatus, 'workers' | 'generations' | Later>,
+    Partial<Pick<SupervisorStatus, Later>> {
   name: string
   pid: number
   /** The release of handover. */
@@ -44,7 +49,6 @@ export interface ControlStatus extends Omit<SupervisorStatus, 'workers' | 'vacan
   since: number
   generations: GenerationStatus[]
   workers: ControlWorker[]
-  vacant?: SupervisorStatus['vacant']
   /** Connections handed over a second, lately. */
   perSecond: number
 }

@@ -48,7 +48,9 @@ export class ForeignDriver implements Driver {
     const deadline = performance.now() + START_TIME
     while (!(await listens(url))) {
       if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
-        throw new DriverError(`nothing listens on ${url} after: ${command}\n${this.output}`)
+        throw new DriverError(
+          `nothing listens on ${url} after: ${command}\nThe program has to listen on the port in PORT, or --url says where it does.\n${this.output}`,
+        )
       }
       await delay(LOOK)
     }

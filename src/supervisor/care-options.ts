@@ -79,7 +79,11 @@ export function settleCare(options: CareOptions, threads: boolean): SettledCare 
 function hungAfter(given: number | false | undefined, heartbeat: number): number {
   if (given === false || heartbeat === 0) return NEVER
   const least = MISSED_BEATS_MIN * heartbeat
-  return given === undefined ? Math.max(HUNG_DEFAULT, least) : wholeMilliseconds('hungAfter', given, least)
+  if (given === undefined) return Math.max(HUNG_DEFAULT, least)
+  const asked = wholeMilliseconds('hungAfter', given)
+  if (asked >= least) return asked
+  const beats = `${MISSED_BEATS_MIN} times \`heartbeat\`, which is ${heartbeat} ms`
+  throw new RangeError(`hungAfter: at least ${least} ms, ${beats}, not ${asked} ms; or a shorter \`heartbeat\``)
 }
 
 function crashLoop(given: CareOptions['crashLoop'] = {}): SettledCare['crashLoop'] {

@@ -225,9 +225,11 @@ export class ChannelTarget implements PortTaker {
     this.#ports.delete(id)
   }
 
-  /** @param count  transports it accepted by itself since the channel began */
-  accepted(count: number): void {
-    this.#accepted = Math.max(count, this.#accepted)
+  /** @param count  transports it accepted by itself since the channel began. @returns how many of them are new */
+  accepted(count: number): number {
+    const more = Math.max(0, count - this.#accepted)
+    this.#accepted += more
+    return more
   }
 
   /** @param count  transports closed since the channel began */

@@ -63,6 +63,8 @@ export interface SupervisorEvents {
   notReloaded: [event: { generation: number; error: Error }]
   /** All workers of the generation before are gone. */
   reloaded: [event: { generation: number; previous: number }]
+  /** There are `to` workers of a group, or of none, from now on; those that go drain. */
+  scaled: [event: { generation: number; group: string | null; from: number; to: number }]
   /** Another process has all of it now: its workers, its ports. This one has nothing left to do. */
   succeeded: [event: { pid: number }]
   /** A worker's channel broke the protocol; the worker is being ended. */

@@ -210,12 +210,15 @@ export class Generations {
     if (this.#stage.stopped) throw stopped()
     resized(this.#current.places, group, workers)
     this.#tellQueued('scale')
+    let from = 0
     const { gone } = await this.#turns.take('scale', async () => {
       if (this.#stage.stopped) throw stopped()
+      from = this.#current.places.filter((place) => place.group === group).length
       const places = resized(this.#current.places, group, workers)
       const times = { milliseconds: RELOAD_READY_DEFAULT, drainTimeout: this.#drainTimeout }
       return scaleTo(this.#stage, this.#current, places, times)
     })
+    this.#stage.tell('scaled', { generation: this.#current.number, group, from, to: workers })
     this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'its place is no more'), false)
     await gone
   }

@@ -22,6 +22,8 @@ import { KeptPorts, type PortKeeper } from './port-keeper.js'
  * every worker's application has closed it, not when workers die.
  */
 export class PortRegistry {
+  /** Connections that workers ever accepted by themselves. */
+  accepted = 0
   readonly #dispatcher: Dispatcher
   readonly #backlog: number | undefined
   readonly #statusDelay: number

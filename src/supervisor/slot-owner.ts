@@ -56,6 +56,9 @@ export function slotOwner(
       emit('returned', { worker: slot.number, connections: returned.descriptors.length })
     },
     roomier: (target) => dispatcher.roomier(target),
+    accepted: (count) => {
+      ports.accepted += count
+    },
     ended,
   }
 }

@@ -36,6 +36,8 @@ export interface SlotOwner {
   /** The worker sent connections back. Gives them. */
   sentBack(slot: Slot, target: ChannelTarget, returned: Returned): void
   roomier(target: ChannelTarget): void
+  /** So many connections more were accepted by workers themselves. */
+  accepted(count: number): void
   /** @returns whether to start another in its place */
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
 }
@@ -138,7 +140,7 @@ export class Slot {
       },
       claimed: () => target.claimed(),
       finished: (count) => target.finished(count),
-      accepted: (count) => target.accepted(count),
+      accepted: (count) => this.#owner.accepted(target.accepted(count)),
       returned: (returned) => {
         target.returned(returned.descriptors.length)
         this.#owner.sentBack(this, target, returned)

@@ -10,6 +10,7 @@ import type { WorkerEnd } from './worker.js'
 
 type ReloadEvent =
   | 'queued'
+  | 'scaled'
   | 'reloading'
   | 'switched'
   | 'rolled'

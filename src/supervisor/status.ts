@@ -1,7 +1,9 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { SocketAddress } from '../transport/address.js'
+import { listenQueue } from '../transport/listen-queue.js'
 import type { GenerationStatus } from './generation.js'
 import type { Generations } from './generations.js'
+import type { PortEntry } from './port-entry.js'
 import type { PortRegistry } from './port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
 import type { WorkerStatus } from './slot.js'
@@ -16,8 +18,12 @@ export interface SupervisorStatus {
   ports: (SocketAddress | string)[]
   /** Connections ever given to a worker. */
   dispatched: number
-  /** Connections that came back from a worker and wait for another. */
+  /** Connections that workers ever accepted by themselves (`share`, `reuseport`). */
+  accepted: number
+  /** Connections that were accepted and wait for a worker with room: they came back from another, or were looked at. */
   waiting: number
+  /** Clients in the kernel's queues of all ports, whom nobody has accepted yet; null: the system does not tell. */
+  listenQueue: number | null
   /** Connections whose clients have not said enough yet for where they go. */
   undecided: number
   /** Connections that did not get to a worker, or not where they asked for, since the start. */
@@ -26,7 +32,7 @@ export interface SupervisorStatus {
 
 export function statusOf(
   generations: Generations,
-  { addresses }: PortRegistry,
+  { addresses, entries, accepted }: PortRegistry,
   { dispatched, waiting, undecided }: Dispatcher,
   { counts }: Setbacks,
 ): SupervisorStatus {
@@ -37,8 +43,16 @@ export function statusOf(
     generations: generations.status(),
     ports: addresses,
     dispatched,
+    accepted,
     waiting,
+    listenQueue: queueOf(entries),
     undecided,
     setbacks: { ...counts },
   }
+}
+
+/** Of all sockets that tell. */
+function queueOf(entries: readonly PortEntry[]): number | null {
+  const told = entries.flatMap(({ port }) => port.ports.map(({ fd }) => listenQueue(fd))).filter((one) => one !== null)
+  return told.length === 0 ? null : told.reduce((sum, one) => sum + one, 0)
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -63,6 +63,11 @@ const wrong: [rule: string, files: Record<string, string | object>, text: RegExp
     /s\.mjs:2: SyntaxError: /,
   ],
   ['a script that is not there', { 'handover.config.json': { script: 's.mjs' } }, /there is no script s\.mjs/],
+  [
+    'a working folder that is not there',
+    { 'handover.config.json': { script: 's.mjs', cwd: 'nowhere' }, 's.mjs': '' },
+    /there is no folder .*nowhere: check the path of cwd/,
+  ],
   ['a configuration with faults', { 'handover.config.json': { workers: 0 } }, /workers: a whole number/],
 ]
 
@@ -82,7 +87,9 @@ const refused: [rule: string, config: object, name: string, text: RegExp][] = [
     /125 bytes, \d+ are the most a socket's path may have/,
   ],
   ['a log folder that is a file', { logs: 's.mjs' }, 'logs', /s\.mjs is no folder/],
-  ['a working folder that is not there', { cwd: 'nowhere' }, 'cwd', /there is no folder .*nowhere/],
+  ['a control socket whose path is a folder', { control: '.' }, 'control', /is a folder: name a path in it/],
+  ['a control socket whose path is a file', { control: 's.mjs' }, 'control', /s\.mjs is there and is no socket/],
+  ['a socket in a folder that is not there', { listen: ['no/x.sock'] }, 'port', /there is no folder .*no:/],
 ]
 
 for (const [rule, config, name, text] of refused) {
@@ -96,6 +103,55 @@ for (const [rule, config, name, text] of refused) {
     assert.match(about(answer, name).text, text)
   })
 }
+
+test('a folder for control sockets in which run would make none is found, in the same words', async (t) => {
+  const cwd = folderOf(t, { 's.mjs': server(), 'open/x.txt': '' })
+  chmodSync(join(cwd, 'open'), 0o777)
+  const folders: [folder: string, text: RegExp][] = [
+    [join(cwd, 'open'), /others may write to the folder .*open \(chmod 700 helps\)/],
+    [join(cwd, 's.mjs'), /s\.mjs is no folder/],
+    [join(cwd, 'no/folder'), /there is no folder .*no$|there is no folder .*no[:;]/],
+    ...(process.platform === 'linux' ? [['/proc/foo', /no file can be made in \/proc/] as [string, RegExp]] : []),
+  ]
+  for (const [control, text] of folders) {
+    const run = handover(t, ['check', '--json', 's.mjs'], { cwd, control })
+    assert.equal(await run.ended, 111, `${control}\n${run.said()}`)
+    assert.match(about(JSON.parse(run.stdout()) as Answer, 'control').text, text)
+  }
+})
+
+test('files to watch and a command of readiness that are not there are warnings', async (t) => {
+  const config = { script: 's.mjs', watch: { paths: ['nope'] }, readiness: { command: ['./nope'] } }
+  const answer = await check(t, folderOf(t, { 'handover.config.json': config, 's.mjs': server() }))
+  assert.deepEqual(
+    [answer.code, about(answer, 'watch').level, about(answer, 'readiness').level],
+    [0, 'warning', 'warning'],
+  )
+  assert.match(about(answer, 'watch').text, /there is no .*nope: check the path/)
+})
+
+test('folders this user may not look into are found, not thrown', { skip: process.getuid?.() !== 0 }, async (t) => {
+  const cwd = folderOf(t, { 's.mjs': server() })
+  const hidden = folderOf(t, {})
+  chmodSync(hidden, 0o700)
+  chmodSync(cwd, 0o755)
+  const asked: [args: string[], code: number, text: RegExp][] = [
+    [['--log-dir', join(hidden, 'l')], 111, /cannot be written to by this user/],
+    [['--control', join(hidden, 'x/y.sock')], 111, /cannot be written to by this user/],
+    [['--cwd', join(hidden, 'x')], 100, /there is no folder .*x/],
+  ]
+  for (const [args, code, text] of asked) {
+    const all = ['check', '--json', ...args, 's.mjs']
+    const run = handover(t, all, { cwd, control: join(hidden, 'a/b'), uid: 65_534 })
+    assert.equal(await run.ended, code, run.said())
+    const { findings } = JSON.parse(run.stdout()) as Answer
+    const wrong = findings.filter(({ level }) => level === 'system' || level === 'usage').map((one) => one.text)
+    assert.ok(
+      wrong.some((one) => text.test(one)),
+      wrong.join('\n'),
+    )
+  }
+})
 
 test('a port that is listened on already is a warning, as it may be this service', async (t) => {
   const other = net.createServer().listen(0, '127.0.0.1')

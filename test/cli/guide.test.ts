@@ -15,7 +15,7 @@ function project(t: TestContext, ...names: string[]): string {
   mkdirSync(join(folder, 'node_modules'))
   symlinkSync(root, join(folder, 'node_modules/handover'))
   symlinkSync(join(root, 'node_modules/express'), join(folder, 'node_modules/express'))
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+  writeFileSync(join(folder, 'package.json'), '{}') // as `npm init` of most projects leaves it
   for (const name of names) {
     const [, source] = page.split(`\`\`\`js\n// ${name}\n`)
     writeFileSync(join(folder, name), (source as string).split('```')[0] as string)
@@ -37,7 +37,7 @@ function body(port: string): Promise<string> {
 }
 
 test('the Express app of the page runs by its configuration, and is reloaded', async (t) => {
-  const cwd = project(t, 'server.js', 'handover.config.mjs')
+  const cwd = project(t, 'server.mjs', 'handover.config.mjs')
   const run = handover(t, ['run'], { cwd, env: { ...process.env, PORT: '0' } })
   const port = await run.line(/listening on port (\d+)/)
   await run.line(/worker \d ready/)

@@ -11,9 +11,12 @@ class Disk implements Files {
   files: string[] = []
   closed: number[] = []
   room = Number.POSITIVE_INFINITY
+  /** There is no folder for a file that is opened. */
+  gone = false
   held: (() => void)[] | null = null
 
   async open(): Promise<number> {
+    if (this.gone) throw Object.assign(new Error('ENOENT: no such file or directory, open'), { code: 'ENOENT' })
     return this.files.push('') - 1
   }
 
@@ -116,4 +119,47 @@ test('closing while the disk is full does not wait for room', async () => {
   await until('it is full', () => heard.length === 1)
   await file.close()
   assert.deepEqual(disk.closed, [0])
+})
+
+test('a new file that cannot be opened is tried again, and nothing goes into the one before meanwhile', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const disk = new Disk()
+  const { file, heard } = logged(disk)
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  file.write('before')
+  await until('it is written', () => disk.files[0] === 'before\n')
+  disk.gone = true
+  file.reopen()
+  await until('it is told', () => heard.length === 1)
+  file.write('meanwhile')
+  t.mock.timers.tick(LOG_RETRY)
+  await turn()
+  assert.deepEqual([disk.files, heard.length], [['before\n'], 1], 'tried again, told once')
+  disk.gone = false
+  await until('it is written again', () => {
+    t.mock.timers.tick(LOG_RETRY)
+    return heard.length === 2
+  })
+  t.mock.timers.reset()
+  await file.close()
+  assert.deepEqual(disk.files, ['before\n', 'meanwhile\n'])
+  assert.deepEqual([disk.closed, heard[1]], [[0, 1], 'recovered 0'])
+})
+
+test('a new file that could not be opened while there was nothing to write takes what comes later', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const disk = new Disk()
+  const { file, heard } = logged(disk)
+  disk.gone = true
+  file.reopen()
+  await until('it is told', () => heard.length === 1)
+  disk.gone = false
+  await until('it is open', () => {
+    t.mock.timers.tick(LOG_RETRY)
+    return heard.length === 2
+  })
+  t.mock.timers.reset()
+  file.write('later')
+  await file.close()
+  assert.deepEqual([disk.files, heard[1]], [['later\n'], 'recovered 0'])
 })

@@ -70,7 +70,7 @@ test('a release that fails within the health window is undone: exit code 1, the 
 })
 
 test('scale starts workers and ends some; drain replaces one', async (t) => {
-  const { port } = await started(t)
+  const { run, port } = await started(t)
   const more = await done(t, 'scale', '3')
   assert.equal(more.code, 0, more.err)
   assert.match(more.out, /worker 3 ready[\s\S]*3 workers from now on\n$/)
@@ -79,6 +79,9 @@ test('scale starts workers and ends some; drain replaces one', async (t) => {
     less.map(({ event }) => event),
     ['ended', 'ended', 'done'],
   )
+  const { stdout } = run
+  assert.match(stdout(), /scaled from 1 to 3 workers$/m)
+  assert.match(stdout(), /scaled from 3 to 1 worker\n[\s\S]*worker \d ended/, 'before those that go')
   const { body: before } = await get({ port })
   const drain = await done(t, 'drain', '1')
   assert.equal(drain.code, 0, drain.err)
@@ -186,4 +189,18 @@ test('stop --now does not wait for open connections, not even those that are wai
   assert.equal((await done(t, 'stop', '--now', '--json')).code, 0)
   assert.equal(await patient.ended, 0)
   assert.equal(await run.ended, 0)
+})
+
+test('where the working folder is gone the reason names it: of a reload, and of a worker that is to be replaced', async (t) => {
+  const folder = join(scratch(t), 'release')
+  mkdirSync(folder)
+  const { run, port } = await started(t, ['--cwd', folder])
+  const { body } = await get({ port })
+  renameSync(folder, `${folder}.old`)
+  const reload = await done(t, 'reload', ...AT_ONCE)
+  assert.equal(reload.code, 1, reload.err)
+  assert.match(reload.err, /there is no folder \S+\/release: check the path of cwd$/m)
+  assert.equal((await get({ port })).body, body, 'nothing was done')
+  process.kill(parseInt(body, 10), 'SIGKILL')
+  await run.line(/worker 1 ended \(could not start: there is no folder \S+\/release to run in\)/)
 })

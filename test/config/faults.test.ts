@@ -43,6 +43,16 @@ const wrong: [rule: string, config: unknown, fault: RegExp][] = [
     { heartbeat: 1000 },
     /^heartbeat: seconds, .* from 10ms to 1m, or false, not 1000$/,
   ],
+  [
+    'a key of an ecosystem file of PM2, with what stands for it here',
+    { kill_timeout: 5000 },
+    /^kill_timeout: no such key; in place of PM2's: `drainTimeout`, in seconds$/,
+  ],
+  [
+    'environments of PM2',
+    { env_production: {} },
+    /^env_production: no such key; in place of PM2's: a configuration that is/,
+  ],
   ['a length of time in another unit', { drainTimeout: '2 weeks' }, /^drainTimeout: .* not the string "2 weeks"$/],
   ['bytes where megabytes are meant', { maxMemory: 512 }, /^maxMemory: bytes, .* \('512mb'\), at least 16mb, not 512$/],
   ['a list where an object is', { groups: [] }, /^groups: an object with names as keys, not the list \[\]$/],

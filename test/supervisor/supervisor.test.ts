@@ -64,7 +64,9 @@ test('everything is gone after stop: workers, ports, descriptors', async (t) => 
       generations: [],
       ports: [],
       dispatched: 1,
+      accepted: 0,
       waiting: 0,
+      listenQueue: null,
       undecided: 0,
       setbacks: {},
     })

@@ -33,7 +33,7 @@ export function handover(
   t: TestContext,
   args: string[],
   /** `control`: the folder of control sockets; empty: as a user has it */
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; control?: string } = {},
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; control?: string; uid?: number } = {},
 ): Command {
   const { control = controlFolder(t), env: given = process.env, ...rest } = options
   const env = { ...given, HANDOVER_CONTROL_DIR: control }
@@ -42,6 +42,8 @@ export function handover(
 
 export interface CommandOptions {
   cwd?: string
+  /** The user it runs as. Default: this one. */
+  uid?: number
   env?: NodeJS.ProcessEnv
   /** What it reads; its standard input does not end then. Default: it has none. */
   input?: string

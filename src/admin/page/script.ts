@@ -37,8 +37,9 @@ function show(status) {
   if (firstPid !== null && firstPid !== status.pid) before = new Map()
   firstPid = status.pid
   const open = status.workers.reduce((sum, one) => sum + one.open, 0)
+  const total = status.dispatched + (status.accepted || 0)
   const last = samples[samples.length - 1]
-  if (!last || status.now > last[0]) samples.push([status.now, open, status.dispatched])
+  if (!last || status.now > last[0]) samples.push([status.now, open, total])
   samples = samples.filter(([time]) => time > status.now - MINUTES)
   document.title = status.name + (status.ready ? '' : ' – not ready')
   at('name').textContent = status.name
@@ -50,7 +51,7 @@ function show(status) {
   const ready = status.workers.filter((one) => one.state === 'ready').length
   const setbacks = Object.values(status.setbacks).reduce((sum, n) => sum + n, 0)
   const numbers = [['Generation', status.generation], ['Workers ready', ready + ' of ' + (status.workers.length + (status.vacant || []).length)], ['Open', count(open)],
-    ['Per second', rate(now)], ['Handed over', count(status.dispatched)], ['Waiting', count(status.waiting)], ['Undecided', count(status.undecided)], ['Setbacks', count(setbacks)]]
+    ['Per second', rate(now)], ['In all', count(total)], ['Waiting', count(status.waiting + (status.listenQueue || 0))], ['Undecided', count(status.undecided)], ['Setbacks', count(setbacks)]]
   at('numbers').replaceChildren(...numbers.map(([name, value]) => { const box = made('div'); box.append(made('dt', name), made('dd', value)); return box }))
   at('generations').replaceChildren(...status.generations.map((one) => row([
     [one.number], [one.state, kinds[one.state]], [one.workers, 'n'],

@@ -1,7 +1,6 @@
-import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { WORKERS_MAX } from '../../limits.js'
-import { findScript } from '../options.js'
+import { findFolder, findScript } from '../options.js'
 import { seconds, workerCount } from '../parsers.js'
 import { perform, type RemoteOptions, remoteCommand } from '../remote.js'
 import { withSteps } from '../steps.js'
@@ -37,7 +36,7 @@ export function reloadCommand(): Command {
     .option('--rolling', 'one worker at a time, which takes less memory')
     .option('--supersede', 'in place of a reload that is under way; default: after it')
     .option('--health-window <seconds>', 'time in which the new workers must not fail', seconds(0, 86_400))
-    .option('--timeout <seconds>', 'time in which the new workers must be ready', seconds(0, 86_400))
+    .option('--timeout <seconds>', 'time in which the new workers must be ready', seconds(1, 86_400))
     .option('--drain-timeout <seconds>', 'time that the old ones have for open connections', seconds(0, 86_400))
     .option('--script <path>', 'another script')
     .option('--cwd <folder>', 'another working directory')
@@ -65,7 +64,7 @@ function orderOf(options: Options): object {
     milliseconds: timeout,
     drainTimeout,
     script: script === undefined ? undefined : findScript(script, process.cwd()),
-    cwd: cwd === undefined ? undefined : resolve(cwd),
+    cwd: cwd === undefined ? undefined : findFolder(cwd, process.cwd()),
     env: Object.keys(env).length > 0 ? env : undefined,
     environment: updateEnv ? { ...process.env } : undefined,
     wait: options.wait,

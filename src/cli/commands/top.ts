@@ -4,6 +4,7 @@ import type { ControlStatus } from '../../control/status-answer.js'
 import { seconds } from '../parsers.js'
 import { perform, print, type RemoteOptions, remoteCommand, say } from '../remote.js'
 import { statusLines, workerLines } from '../status-text.js'
+import { sized, sizeOf } from '../terminal.js'
 
 /** q, Q, Ctrl-C and Ctrl-D, as a terminal without line editing sends them. */
 const LEAVES = [0x71, 0x51, 0x03, 0x04]
@@ -28,7 +29,8 @@ async function watch(client: ControlClient, { interval, json }: Options): Promis
   const restore = keys(quit)
   process.once('SIGINT', quit).once('SIGTERM', quit)
   process.stdout.on('error', quit)
-  const view = process.stdout.isTTY && !json ? (await import('log-update')).createLogUpdate(process.stdout) : null
+  const view =
+    process.stdout.isTTY && !json ? (await import('log-update')).createLogUpdate(sized(process.stdout)) : null
   void client.ended.then(quit)
   try {
     while (!leave.signal.aborted) {
@@ -51,7 +53,7 @@ async function watch(client: ControlClient, { interval, json }: Options): Promis
 
 /** No more than the terminal shows: what scrolls away cannot be drawn over. */
 function fitting(lines: readonly string[]): string[] {
-  const { rows = 24, columns = 80 } = process.stdout
+  const { rows, columns } = sizeOf(process.stdout)
   const kept = lines.length < rows ? lines : [...lines.slice(0, rows - 2), `… ${lines.length - rows + 2} more`]
   return kept.map((line) => line.slice(0, columns))
 }

@@ -89,7 +89,10 @@ export class LogFile {
       if (this.#moved || this.#descriptor === null) await this.#open()
       if (this.#chunk === null) {
         if (this.#dropped > 0) this.#tellDropped()
-        if (this.#queue.length === 0) return
+        if (this.#queue.length === 0) {
+          if (this.#failing) this.#recover() // what failed was the opening
+          return
+        }
         this.#chunk = Buffer.from(this.#queue.join(''))
         this.#queue = []
         this.#offset = 0
@@ -103,8 +106,12 @@ export class LogFile {
   }
 
   async #open(): Promise<void> {
-    this.#moved = false
-    const descriptor = await this.#files.open(this.path)
+    const moved = this.#moved
+    this.#moved = false // what is moved from now on is opened once more
+    const descriptor = await this.#files.open(this.path).catch((error: Error) => {
+      this.#moved ||= moved // the file before is not the one that was asked for
+      throw error
+    })
     const before = this.#descriptor
     this.#descriptor = descriptor
     // A line that was cut begins anew in the new file.

@@ -88,6 +88,7 @@ export function describe(parts: Parts, frozen: Frozen, orphan: boolean, along: A
       pid: process.pid,
       orphan,
       dispatched: dispatcher.dispatched,
+      accepted: parts.ports.accepted,
       setbacks: { ...setbacks.counts },
       tickets: tickets?.order.keys ?? null,
       generations: [...generations.stage.all].map(generation),

@@ -103,6 +103,8 @@ export interface Description {
   /** Whoever has all of this and finds the process dead takes over: it ends whoever it does not want to, first. */
   readonly orphan: boolean
   readonly dispatched: number
+  /** Left out by older releases. */
+  readonly accepted?: number
   readonly setbacks: Readonly<Record<string, number>>
   /** Secrets of session tickets, in base64, newest first; null: there are none. */
   readonly tickets: readonly string[] | null

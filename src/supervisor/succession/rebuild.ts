@@ -61,9 +61,10 @@ export class Rebuilt {
   }
 
   #numbers(): void {
-    const { dispatcher, setbacks, tickets } = this.#parts
-    const { dispatched, setbacks: counts, tickets: keys } = this.#description
+    const { dispatcher, ports, setbacks, tickets } = this.#parts
+    const { dispatched, accepted = 0, setbacks: counts, tickets: keys } = this.#description
     dispatcher.dispatched = dispatched
+    ports.accepted = accepted
     Object.assign(setbacks.counts, counts)
     if (keys !== null) tickets?.resume(keys)
   }
