@@ -1,6 +1,7 @@
 import type { TargetStatus } from '../dispatch/target.js'
 import type { ClaimLatency } from './claim-latency.js'
 import type { PulseStatus } from './pulse.js'
+import type { Restarts } from './restarts.js'
 
 export type SlotState = 'starting' | 'ready' | 'draining' | 'waiting' | 'stopped' | 'failed'
 
@@ -26,4 +27,18 @@ export interface Vacancy {
   restarts: number
   /** Milliseconds until a worker is started there; null: none will be, or it is being called off. */
   restartIn: number | null
+}
+
+interface Place {
+  readonly number: number
+  readonly generation: number
+  readonly group: string | null
+  readonly state: SlotState
+  readonly restarts: Restarts
+}
+
+/** Null: there is a worker, or there is to be none. */
+export function vacancyOf({ number: worker, generation, group, state, restarts }: Place): Vacancy | null {
+  if (state !== 'waiting' && state !== 'failed') return null
+  return { worker, generation, group, state, ...restarts.status }
 }

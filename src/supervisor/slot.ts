@@ -10,7 +10,7 @@ import { Pulse } from './pulse.js'
 import type { Relay } from './relay.js'
 import { Restarts } from './restarts.js'
 import type { SlotRecord } from './slot-record.js'
-import type { SlotState, Vacancy, WorkerStatus } from './slot-status.js'
+import type { SlotState, WorkerStatus } from './slot-status.js'
 import { Tenant } from './tenant.js'
 import { isDebugged, type Program, type Worker, type WorkerEnd } from './worker.js'
 
@@ -275,19 +275,12 @@ export class Slot {
     this.#worker?.kill('SIGKILL')
   }
 
-  /** Null: there is no worker, see {@link vacancy}. */
+  /** Null: there is no worker. */
   status(): WorkerStatus | null {
     const { number: worker, pid, generation, state } = this
     const pulse = this.#pulse?.status()
     if (pulse === undefined || this.#target === null) return null
     return { ...pulse, ...this.#target.status(), worker, generation, pid, state, restarts: this.restarts.count }
-  }
-
-  /** Null: there is a worker, or there is to be none. */
-  vacancy(): Vacancy | null {
-    const { number: worker, generation, group, state } = this
-    if (this.#target !== null || (state !== 'waiting' && state !== 'failed')) return null
-    return { worker, generation, group, state, ...this.restarts.status }
   }
 
   #ended(end: WorkerEnd, lived: number): void {

@@ -7,7 +7,7 @@ import type { PortEntry } from './port-entry.js'
 import type { PortRegistry } from './port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
 import type { WorkerStatus } from './slot.js'
-import type { Vacancy } from './slot-status.js'
+import { type Vacancy, vacancyOf } from './slot-status.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]
@@ -39,7 +39,7 @@ export function statusOf(
   const { slots } = generations
   return {
     workers: slots.map((slot) => slot.status()).filter((status) => status !== null),
-    vacant: slots.map((slot) => slot.vacancy()).filter((vacancy) => vacancy !== null),
+    vacant: slots.map(vacancyOf).filter((vacancy) => vacancy !== null),
     generations: generations.status(),
     ports: addresses,
     dispatched,
