@@ -36,8 +36,7 @@ export interface SlotOwner {
   /** The worker sent connections back. Gives them. */
   sentBack(slot: Slot, target: ChannelTarget, returned: Returned): void
   roomier(target: ChannelTarget): void
-  /** So many connections more were accepted by workers themselves. */
-  accepted(count: number): void
+  accepted(count: number): void // so many more, by workers themselves
   /** @returns whether to start another in its place */
   ended(slot: Slot, end: WorkerEnd, wait: number): boolean
 }
