@@ -64,7 +64,9 @@ async function at(path: string, name: string | undefined): Promise<ControlClient
   const { name: actual } = client.welcome
   if (name === undefined || name === actual) return client
   client.close()
-  throw new UsageError(`--name ${name}: the supervisor at ${path} is "${actual}"; leave one of --name and --control out`)
+  throw new UsageError(
+    `--name ${name}: the supervisor at ${path} is "${actual}"; leave one of --name and --control out`,
+  )
 }
 
 async function named(text: string): Promise<ControlClient> {

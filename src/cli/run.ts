@@ -52,7 +52,8 @@ export async function run(script: string | undefined, args: readonly string[], o
   })
   const reloading = new Reloading(supervisor, settled, printer)
   let steering: Steering | null = null
-  const reload: MakeReload = (asked) => steering?.reload(asked) ?? telling(reloading.reload(asked), reloadFailed(printer))
+  const reload: MakeReload = (asked) =>
+    steering?.reload(asked) ?? telling(reloading.reload(asked), reloadFailed(printer))
   const admin = await adminFor(settled, supervisor, printer, { token, reload })
   const stopping = new Stopping(supervisor, printer, () => service.stopping())
   if (!heir) stopping.heedSignals()

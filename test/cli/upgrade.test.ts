@@ -1,11 +1,12 @@
 /** `handover upgrade`: the process of the command is replaced, and nobody outside notices. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { askAt, TOKEN } from '../support/admin.js'
 import { type Command, controlFolder, handover } from '../support/command.js'
 import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
@@ -53,7 +54,10 @@ async function ask(t: TestContext, ...args: string[]): Promise<Record<string, un
 const status = async (t: TestContext): Promise<Status> => (await ask(t, 'status')) as unknown as Status
 
 /** A service that is there; whoever is its process is ended with the test. */
-async function service(t: TestContext, ...more: string[]): Promise<{ run: Command; port: number }> {
+async function service(
+  t: TestContext,
+  { words = [], env: given = process.env }: { words?: string[]; env?: NodeJS.ProcessEnv } = {},
+): Promise<{ run: Command; port: number }> {
   const pids = new Set<number>()
   masters.set(t, pids)
   // Before the command's own end, which waits for all that hold its output open.
@@ -61,8 +65,8 @@ async function service(t: TestContext, ...more: string[]): Promise<{ run: Comman
     for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
   })
   const port = await freePort()
-  const env = { ...process.env, AT: String(port) }
-  const run = handover(t, ['run', '-w', '2', ...more, program(t, APP)], { env, control: controlFolder(t) })
+  const env = { ...given, AT: String(port) }
+  const run = handover(t, ['run', '-w', '2', ...words, program(t, APP)], { env, control: controlFolder(t) })
   pids.add(run.child.pid as number)
   await until('two workers are ready', () => (run.said().match(/worker \d ready/g) ?? []).length === 2)
   return { run, port }
@@ -105,7 +109,7 @@ function load(
 
 for (const mode of MODES) {
   test(`three upgrades under load lose nothing, and the last process is steered as the first (${mode})`, async (t) => {
-    const { run, port } = await service(t, '--distribution', mode)
+    const { run, port } = await service(t, { words: ['--distribution', mode] })
     const before = await status(t)
     const clients = load(t, port)
     const pids = [run.child.pid as number]
@@ -138,7 +142,7 @@ for (const mode of MODES) {
 }
 
 test('an upgrade that cannot be changes nothing, says why, and ends with 1', async (t) => {
-  const { run, port } = await service(t, '--name', 'upgraded')
+  const { run, port } = await service(t, { words: ['--name', 'upgraded'] })
   const before = await status(t)
   process.kill(before.workers[0]?.pid as number, 'SIGSTOP')
   t.after(() => {
@@ -161,7 +165,7 @@ test('an upgrade that cannot be changes nothing, says why, and ends with 1', asy
 })
 
 test('SIGTERM to the new process stops the service, and commands that come while it is replaced are answered', async (t) => {
-  const { run } = await service(t, '--admin', '127.0.0.1:0')
+  const { run } = await service(t, { words: ['--admin', '127.0.0.1:0'] })
   const upgrade = ask(t, 'upgrade')
   const asked = await Promise.all([status(t), status(t), status(t), upgrade.then(() => status(t))])
   const { pid } = (await upgrade) as { pid: number }
@@ -197,10 +201,76 @@ test('a reload whose old workers still finish is done when another process has t
   assert.equal(await handover(t, ['stop']).ended, 0)
 })
 
+test('after an upgrade the admin address tells the generation that serves', async (t) => {
+  const at = await freePort()
+  const env = { ...process.env, HANDOVER_ADMIN_TOKEN: TOKEN }
+  await service(t, { words: ['--admin', `${at}`], env })
+  await ask(t, 'reload', '--health-window', '0')
+  const told = async (): Promise<unknown[]> => {
+    const { text } = await askAt(at, '/status', { token: TOKEN })
+    const metrics = await askAt(at, '/metrics')
+    const { pid, generation } = JSON.parse(text) as { pid: number; generation: number }
+    return [pid, generation, /^handover_generation (\d+)$/m.exec(metrics.text)?.[1]]
+  }
+  const [first, ...before] = await told()
+  assert.deepEqual(before, [2, '2'])
+  const { pid, previous } = (await ask(t, 'upgrade')) as { pid: number; previous: number }
+  assert.equal(previous, first)
+  await until('the new process has the address', () =>
+    told().then(
+      ([now]) => now === pid,
+      () => false,
+    ),
+  )
+  assert.deepEqual(await told(), [pid, 2, '2'])
+  assert.equal(await handover(t, ['stop']).ended, 0)
+})
+
+test('the token of the environment is there for a configuration that has an admin address after an upgrade', async (t) => {
+  const config = join(scratch(t), 'handover.config.json')
+  writeFileSync(config, '{}')
+  const at = await freePort()
+  await service(t, { words: ['--config', config], env: { ...process.env, HANDOVER_ADMIN_TOKEN: TOKEN } })
+  await ask(t, 'upgrade')
+  writeFileSync(config, JSON.stringify({ admin: at }))
+  await ask(t, 'upgrade')
+  const answered = async (): Promise<number> => (await askAt(at, '/status', { token: TOKEN })).status
+  await until('the address is there', () => answered().then(Boolean, () => false))
+  assert.equal(await answered(), 200)
+  assert.equal(await handover(t, ['stop']).ended, 0)
+})
+
+test('a new process whose folder of control sockets others may write to goes on with the socket that there is', async (t) => {
+  await service(t, { words: ['--name', 'shop'] })
+  const [folder, path] = [controlFolder(t), join(controlFolder(t), 'shop.sock')]
+  chmodSync(folder, 0o777)
+  const { pid } = (await ask(t, 'upgrade', '--control', path)) as { pid: number }
+  assert.equal(((await ask(t, 'status', '--control', path)) as unknown as Status).pid, pid)
+  chmodSync(folder, 0o700)
+  assert.equal((await status(t)).pid, pid)
+  assert.equal(await handover(t, ['stop']).ended, 0)
+  assert.ok(!existsSync(path))
+})
+
+test('a new process that has no control socket leaves none behind that nobody answers at', async (t) => {
+  const folder = scratch(t)
+  const config = join(folder, 'handover.config.json')
+  writeFileSync(config, '{}')
+  const { run } = await service(t, { words: ['--name', 'shop', '--config', config] })
+  writeFileSync(config, JSON.stringify({ control: join(folder, 'none/shop.sock') }))
+  const { pid } = (await ask(t, 'upgrade')) as { pid: number }
+  await run.line(/no other command reaches this supervisor: .*no such folder/)
+  await until('the process before has ended', () => !isRunning(run.child.pid as number))
+  assert.equal(await handover(t, ['status', '--name', 'shop']).ended, 3, 'there is nobody: it is told at once')
+  assert.ok(!existsSync(join(controlFolder(t), 'shop.sock')))
+  process.kill(pid, 'SIGTERM')
+  await until('it has ended', () => !isRunning(pid))
+})
+
 test('a new process that fails by itself is quoted to whoever asked, and the old one goes on', async (t) => {
   const config = join(scratch(t), 'handover.config.json')
   writeFileSync(config, '{}')
-  const { run } = await service(t, '--config', config)
+  const { run } = await service(t, { words: ['--config', config] })
   writeFileSync(config, JSON.stringify({ nonsense: 1 }))
   const upgrade = handover(t, ['upgrade'])
   assert.equal(await upgrade.ended, 1, upgrade.said())
