@@ -297,6 +297,25 @@ test('a reload that supersedes gets the next turn, and not those that were befor
   assert.deepEqual(steps, [[], ['queued '], ['queued ', 'reloading 2']])
 })
 
+test('a reload of the process itself, as of its page, has its turn among those of clients', async (t) => {
+  noLeak(t)
+  const { server, supervisor, client } = await controlled(t)
+  const own = server.reload({ healthWindow: 0 })
+  const steps: string[] = []
+  const asked = (await client()).request('reload', {}, ({ event, generation }) =>
+    steps.push(`${event} ${generation ?? ''}`),
+  )
+  await until('both were asked for', () => supervisor.reloads.length === 2)
+  supervisor.emit('reloading', { generation: 2 })
+  supervisor.emit('rolledBack', { generation: 2, to: 1 })
+  supervisor.reloads[0]?.reject(new Error('the own one failed'))
+  await assert.rejects(own, { message: 'the own one failed' })
+  supervisor.emit('reloading', { generation: 3 })
+  supervisor.reloads[1]?.resolve({ generation: 3 })
+  assert.deepEqual(await asked, { generation: 3 })
+  assert.deepEqual(steps, ['queued ', 'reloading 3'])
+})
+
 test('variables are laid over those that workers have when it is their turn, or over the client’s own', async (t) => {
   noLeak(t)
   const { supervisor, client } = await controlled(t)
