@@ -221,7 +221,10 @@ test('a start that failed leaves nothing behind: tried again, it tells pages the
   request.destroy()
   const times = samples.map(([at]) => at as number)
   assert.ok(times.length > 0)
-  assert.equal(new Set(times).size, times.length, `${times}: each beat has a time of its own`)
+  assert.ok(
+    times.every((at, nth) => nth === 0 || at - (times[nth - 1] as number) > 100),
+    `${times}: one beat after the other`,
+  )
 })
 
 test('a reload is made by whoever is to make it', async (t) => {

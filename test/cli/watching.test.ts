@@ -19,7 +19,7 @@ test('status shows generations, workers, ports and connections', async (t) => {
   assert.match(out, new RegExp(`ports: 127\\.0\\.0\\.1:${port}`))
   assert.match(out, /connections: \d+ open, 2 in all, \d+\/s, 0 waiting, 0 undecided/)
   assert.match(out, /generation 1 serves.*: 2 workers/)
-  assert.match(out, /^worker +gen +pid +state +open +total +\/s +unclaimed +restarts/m)
+  assert.match(out, /^worker +gen +pid +state +open +total +\/s +unclaimed +(?:claims +)?restarts/m)
   assert.equal(out.match(/^ +[12] +1 +\d+ +ready /gm)?.length, 2)
   const [status] = objects((await done(t, 'status', '--json')).out) as [Record<string, unknown>]
   assert.equal(status.pid, run.child.pid)
