@@ -1,7 +1,7 @@
-import { type AddressInfo, createServer, isIP, type Server } from 'node:net'
+import { createServer, isIP, type Server } from 'node:net'
 import { checkOptions, shown, wholeNumber } from '../arguments.js'
-import { SyscallError } from '../errors.js'
 import { ADMIN_CONNECTIONS_MAX, AGENT_READY_TIME, AGENT_TIME } from '../limits.js'
+import { listening } from './listening.js'
 import { seen, type Watched } from './seen.js'
 import { agentState } from './weight.js'
 
@@ -61,17 +61,9 @@ export class AgentCheck {
    * @returns where
    * @throws {SyscallError} the port is not to be had
    */
-  start(): Promise<{ host: string; port: number }> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', ({ errno = 0, syscall = 'listen' }: NodeJS.ErrnoException) => {
-        reject(new SyscallError(errno, syscall, { address: this.#host, port: this.#port }))
-      })
-      this.#server.listen(this.#port, this.#host, () => {
-        this.#server.on('error', () => {}).unref()
-        const { address, port } = this.#server.address() as AddressInfo
-        resolve({ host: address, port })
-      })
-    })
+  async start(): Promise<{ host: string; port: number }> {
+    const { address, port } = await listening(this.#server, this.#host, this.#port)
+    return { host: address, port }
   }
 
   /** Balancers find nobody there, and keep the state they know. */

@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Registry } from 'prom-client'
 import { masterProcess } from './master.js'
-import { isServing, type SeenStatus, STATES, seen, type Watched } from './seen.js'
+import { isServing, type SeenStatus, STATES, seen, servingGeneration, type Watched } from './seen.js'
 import type { Totals } from './totals.js'
 
 /** Every metric: its name, its kind, its labels, and what it says. docs/admin.md has the same table. */
@@ -135,18 +135,10 @@ export class Metrics {
     }
   }
 
-  #ofAll({
-    workers,
-    generations,
-    setbacks,
-    dispatched,
-    accepted = 0,
-    undecided,
-    waiting,
-    listenQueue,
-  }: SeenStatus): void {
+  #ofAll(status: SeenStatus): void {
+    const { workers, generations, setbacks, dispatched, accepted = 0, undecided, waiting, listenQueue } = status
     this.#totals.isReloading(workers) // one that failed is counted now at the latest
-    this.#set('handover_generation', this.#totals.generation)
+    this.#set('handover_generation', servingGeneration(status))
     this.#set('handover_generations', generations.length)
     for (const [result, count] of this.#totals.reloads) this.#set('handover_reloads_total', count, { result })
     for (const [kind, count] of Object.entries(setbacks)) this.#set('handover_setbacks_total', count, { kind })

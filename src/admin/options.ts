@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isIP, isIPv4 } from 'node:net'
 import { checkOptions, shown, wholeNumber } from '../arguments.js'
 import { ADMIN_TOKEN_MIN } from '../limits.js'
+import type { ReloadOptions } from '../supervisor/options.js'
 
 export interface AdminOptions {
   /** A numeric address, or localhost. Default 127.0.0.1; others need a token. */
@@ -16,7 +17,11 @@ export interface AdminOptions {
   version?: string
   /** Ask for the token where metrics and probes are read, too. Default false. */
   protectMetrics?: boolean
+  /** Makes the reloads that are asked for here. Default: the supervisor's own. */
+  reload?: MakeReload
 }
+
+export type MakeReload = (options: ReloadOptions) => Promise<{ generation: number }>
 
 export interface SettledAdmin {
   host: string
@@ -25,14 +30,17 @@ export interface SettledAdmin {
   name: string
   version: string
   protectMetrics: boolean
+  /** Null: the supervisor does. */
+  reload: MakeReload | null
 }
 
-const KNOWN: readonly (keyof AdminOptions)[] = ['host', 'port', 'token', 'name', 'version', 'protectMetrics']
+const KNOWN: readonly (keyof AdminOptions)[] = ['host', 'port', 'token', 'name', 'version', 'protectMetrics', 'reload']
 
 /** @throws {TypeError | RangeError} an option that is unknown, wrong, or not safe without a token */
 export function settleAdmin(options: AdminOptions): SettledAdmin {
   checkOptions(options, KNOWN)
   const { host = '127.0.0.1', token = null, name = 'handover', version = 'unknown', protectMetrics = false } = options
+  const { reload = null } = options
   const port = wholeNumber('port', options.port, 0, 65_535)
   if (typeof host !== 'string' || (isIP(host) === 0 && host !== 'localhost')) {
     throw new TypeError(`host: a numeric address or localhost, not ${shown(host)}`)
@@ -42,8 +50,9 @@ export function settleAdmin(options: AdminOptions): SettledAdmin {
   }
   if (typeof protectMetrics !== 'boolean')
     throw new TypeError(`protectMetrics: a boolean, not ${shown(protectMetrics)}`)
+  if (reload !== null && typeof reload !== 'function') throw new TypeError(`reload: a function, not ${shown(reload)}`)
   checkToken(token, host, protectMetrics)
-  return { host, port, token, name, version, protectMetrics }
+  return { host, port, token, name, version, protectMetrics, reload }
 }
 
 /** The value of a token is never shown. */

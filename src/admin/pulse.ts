@@ -25,7 +25,9 @@ export class Pulse {
     this.#notes = new Notes(supervisor, (note) => this.#send('note', note))
   }
 
+  /** Starting twice does nothing more. */
   start(): void {
+    if (this.#timer !== null) return
     this.#timer = setInterval(() => this.#beat(), ADMIN_INTERVAL).unref()
     this.#beat()
   }

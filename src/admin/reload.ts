@@ -4,6 +4,7 @@ import { shown } from '../arguments.js'
 import type { HandoverError } from '../errors.js'
 import { ADMIN_BODY_BYTES_MAX } from '../limits.js'
 import type { ReloadOptions } from '../supervisor/options.js'
+import type { MakeReload } from './options.js'
 import { eventsOf, type Watched } from './seen.js'
 import type { Totals } from './totals.js'
 
@@ -32,12 +33,15 @@ interface Answer {
 export class Reloads {
   readonly #supervisor: Watched
   readonly #totals: Totals
+  readonly #make: MakeReload
   /** Asked for, and not begun yet. */
   #asked = 0
 
-  constructor(supervisor: Watched, totals: Totals) {
+  /** @param make  makes them; its steps are told by the supervisor. Null: that does, too */
+  constructor(supervisor: Watched, totals: Totals, make: MakeReload | null = null) {
     this.#supervisor = supervisor
     this.#totals = totals
+    this.#make = make ?? ((options) => supervisor.reload(options))
   }
 
   /** Answers when all is done; to who accepts application/x-ndjson, with a line for each step before. */
@@ -66,7 +70,7 @@ export class Reloads {
     this.#asked += 1
     emitter.once('reloading', begins)
     try {
-      const { generation } = await this.#supervisor.reload(options)
+      const { generation } = await this.#make(options)
       return { status: 200, generation }
     } catch (error) {
       const { code, message } = error as HandoverError

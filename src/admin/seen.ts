@@ -64,6 +64,12 @@ function generationsOf(workers: readonly SeenWorker[]): SeenGeneration[] {
   })
 }
 
+/** The number of the generation that serves; where none does, of the last; where there is none, 1. */
+export function servingGeneration({ generations }: SeenStatus): number {
+  const serving = generations.find(({ state }) => state === 'serving') ?? generations.at(-1)
+  return serving?.number ?? 1
+}
+
 /** It would be given a connection, if it has room. */
 export function isServing(worker: SeenWorker): boolean {
   return worker.state === 'ready' && worker.ready && !worker.draining && worker.hung !== true

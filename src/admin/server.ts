@@ -1,6 +1,4 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { SyscallError } from '../errors.js'
 import {
   ADMIN_CONNECTIONS_MAX,
   ADMIN_HEAD_BYTES_MAX,
@@ -9,12 +7,13 @@ import {
   ADMIN_REQUEST_TIME,
 } from '../limits.js'
 import { foreignName, Guard, type Objection } from './guard.js'
+import { listening } from './listening.js'
 import { Metrics } from './metrics.js'
 import { type AdminOptions, type SettledAdmin, settleAdmin } from './options.js'
 import { page, signInPage } from './page/page.js'
 import { Pulse } from './pulse.js'
 import { Reloads } from './reload.js'
-import { type SeenStatus, seen, unready, type Watched } from './seen.js'
+import { type SeenStatus, seen, servingGeneration, unready, type Watched } from './seen.js'
 import { Totals } from './totals.js'
 
 interface Route {
@@ -54,7 +53,7 @@ export class AdminServer {
     this.#totals = new Totals(supervisor)
     this.#metrics = new Metrics(supervisor, this.#totals, this.#options)
     this.#pulse = new Pulse(supervisor, (status) => this.#document(status))
-    this.#reloads = new Reloads(supervisor, this.#totals)
+    this.#reloads = new Reloads(supervisor, this.#totals, this.#options.reload)
     this.#routes = this.#allRoutes()
     this.#server = createServer(
       {
@@ -75,21 +74,12 @@ export class AdminServer {
    * @returns where
    * @throws {SyscallError} the port is not to be had
    */
-  start(): Promise<{ host: string; port: number }> {
+  async start(): Promise<{ host: string; port: number }> {
     const { host, port, token } = this.#options
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', ({ errno = 0, syscall = 'listen' }: NodeJS.ErrnoException) => {
-        reject(new SyscallError(errno, syscall, { address: host, port }))
-      })
-      this.#server.listen(port, host, () => {
-        const bound = this.#server.address() as AddressInfo
-        this.#guard = new Guard(token, bound.port)
-        this.#server.on('error', () => {}) // no descriptor to accept with: it goes on when there is one
-        this.#server.unref()
-        this.#pulse.start()
-        resolve({ host: bound.address, port: bound.port })
-      })
-    })
+    const bound = await listening(this.#server, host, port)
+    this.#guard = new Guard(token, bound.port)
+    this.#pulse.start()
+    return { host: bound.address, port: bound.port }
   }
 
   /** Ends it and every connection to it; the supervisor goes on. */
@@ -183,7 +173,8 @@ export class AdminServer {
   #document(status: SeenStatus): object {
     const { name, version, token } = this.#options
     const own = { name, version, pid: process.pid, uptime: Math.round(process.uptime()), now: Date.now() }
-    const { generation, reloads } = this.#totals
+    const { reloads } = this.#totals
+    const generation = servingGeneration(status)
     const ready = unready(status) === null
     return { ...own, ready, canReload: token !== null, generation, reloads: Object.fromEntries(reloads), ...status }
   }

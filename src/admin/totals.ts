@@ -9,8 +9,6 @@ interface Told {
   generation: number
   /** Of a worker that ended: when another takes its place; null: none does. */
   restartIn: number | null
-  /** Of a reload that was taken back: who serves again. */
-  to: number
 }
 
 /**
@@ -19,8 +17,6 @@ interface Told {
  * Invariant: what a place's workers ever claimed is what the dead ones had at their end, plus what the live ones have.
  */
 export class Totals {
-  /** The generation that serves. */
-  generation = 1
   readonly restarts = new Map<number, number>()
   readonly reloads = new Map<ReloadResult, number>(RELOAD_RESULTS.map((result) => [result, 0]))
   readonly #supervisor: Watched
@@ -35,7 +31,7 @@ export class Totals {
     ['started', ({ generation }) => this.#started(generation)],
     ['ended', (event) => this.#ended(event)],
     ['reloading', ({ generation }) => this.#pending.add(generation)],
-    ['switched', ({ generation }) => this.#switched(generation)],
+    ['switched', ({ generation }) => this.#pending.delete(generation)],
     ['reloaded', () => this.#count('done')],
     ['rolledBack', (event) => this.#rolledBack(event)],
   ]
@@ -44,8 +40,6 @@ export class Totals {
   constructor(supervisor: Watched) {
     this.#supervisor = supervisor
     for (const [name, listener] of this.#listeners) eventsOf(supervisor).on(name, listener)
-    const serving = seen(supervisor).workers.filter(({ state }) => state === 'ready')
-    this.generation = Math.max(1, ...serving.map(({ generation }) => generation))
   }
 
   close(): void {
@@ -91,14 +85,8 @@ export class Totals {
     this.#begun = Math.max(this.#begun, generation)
   }
 
-  #switched(generation: number): void {
+  #rolledBack({ generation }: Told): void {
     this.#pending.delete(generation)
-    this.generation = generation
-  }
-
-  #rolledBack({ generation, to }: Told): void {
-    this.#pending.delete(generation)
-    this.generation = to
     this.#count('rolled back')
   }
 

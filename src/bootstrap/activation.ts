@@ -6,7 +6,7 @@ import { close, dup, setCloseOnExec } from '../syscalls/descriptor.js'
 import { malformed, wholeIn } from './environment.js'
 
 /** All that tells of passed descriptors. The last is of newer systemds, and LISTEN_PID says enough. */
-const VARIABLES = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'] as const
+export const ACTIVATION_VARIABLES = ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'] as const
 
 /** The first passed descriptor; the others follow it without a gap. */
 const FIRST = 3
@@ -121,7 +121,7 @@ export class Activation implements Iterable<PassedDescriptor> {
  */
 export function activation(environment: NodeJS.ProcessEnv = process.env): Activation | null {
   const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = environment
-  for (const name of VARIABLES) delete environment[name]
+  for (const name of ACTIVATION_VARIABLES) delete environment[name]
   if (LISTEN_FDS === undefined || LISTEN_PID === undefined) return null
   if (wholeIn('LISTEN_PID', LISTEN_PID, 1) !== process.pid) return null
   const count = wholeIn('LISTEN_FDS', LISTEN_FDS, 0)

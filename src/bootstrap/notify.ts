@@ -11,6 +11,9 @@ import { malformed, wholeIn } from './environment.js'
 import { encodeFields, type NotifyFields, statusLine, storeName } from './notify-fields.js'
 import { NotifySocket } from './notify-socket.js'
 
+/** All that a manager sets for notifications. */
+export const NOTIFY_VARIABLES = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'] as const
+
 /** Milliseconds that a timer of Node's counts at most. */
 const PID_MAX = 0x7fffffff
 
@@ -188,7 +191,7 @@ export class Notifier {
 export function notifier(environment: NodeJS.ProcessEnv = process.env, options: NotifierOptions = {}): Notifier {
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = environment
   if (options.unset === true) {
-    for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name]
+    for (const name of NOTIFY_VARIABLES) delete environment[name]
   }
   if (NOTIFY_SOCKET === undefined || NOTIFY_SOCKET === '') return new Notifier(null, 0)
   const socket = new NotifySocket(pathIn(NOTIFY_SOCKET))

@@ -1,6 +1,8 @@
+import type { MakeReload } from '../control/reloads.js'
 import { handoverVersion } from '../control/version.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
+import { TOKEN_VARIABLE } from './own-variables.js'
 import type { Printer } from './printer.js'
 
 /** Where a supervisor is seen from outside. */
@@ -16,12 +18,14 @@ export interface AdminSettings {
       }
     | undefined
   agentCheck?: { host?: string | undefined; port: number } | undefined
+  /** Makes the reloads that are asked for there. */
+  reload: MakeReload
 }
 
 /** What serves that; `listen` before the supervisor's start, so that nothing goes uncounted. */
 export interface Admin {
-  /** What it asks for: a successor has the same. */
-  readonly token: string
+  /** What it asks for: a successor has the same. Null: it asks for none. */
+  readonly token: string | null
   /** @throws {SyscallError} a port is not to be had */
   listen(): Promise<void>
   close(): Promise<void>
@@ -29,8 +33,8 @@ export interface Admin {
 
 /** The token that the environment has, which is no business of workers': it is taken out. */
 export function takeAdminToken(env: NodeJS.ProcessEnv = process.env): string | undefined {
-  const token = env.HANDOVER_ADMIN_TOKEN
-  delete env.HANDOVER_ADMIN_TOKEN
+  const token = env[TOKEN_VARIABLE]
+  delete env[TOKEN_VARIABLE]
   return token === '' ? undefined : token
 }
 
@@ -44,7 +48,7 @@ export async function adminOf(
   settings: AdminSettings,
   printer: Printer,
 ): Promise<Admin | null> {
-  const { admin, agentCheck, name } = settings
+  const { admin, agentCheck, name, reload } = settings
   if (admin === undefined && agentCheck === undefined) return null
   const { AdminServer, AgentCheck, newToken } = await import('../admin/index.js') // loaded by those who ask for it
   const token = admin?.token ?? newToken()
@@ -59,6 +63,7 @@ export async function adminOf(
           token,
           protectMetrics: admin.protectMetrics ?? false,
           version: handoverVersion,
+          reload,
         }),
     )
   const agent =
@@ -69,7 +74,7 @@ export async function adminOf(
     )
   let serves = false
   return {
-    token,
+    token: server === undefined ? null : token,
     async listen() {
       if (server && !serves) {
         const { host, port } = await server.start()

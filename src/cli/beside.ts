@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { Settled } from '../config/settle.js'
 import { nameOfScript } from '../control/names.js'
+import type { MakeReload } from '../control/reloads.js'
 import { WATCH_DELAY } from '../limits.js'
 import { descriptorWarning } from './check/descriptors.js'
 import { WorkerLogs, withLogs } from './logs/worker-logs.js'
@@ -41,14 +42,14 @@ export class Beside {
     if (low !== null) this.printer.warn('descriptor-limit', low.text, { ...low.fields })
   }
 
-  /** The service is there. */
-  async serves(reloading: Reloading): Promise<void> {
+  /** The service is there. @param reload  makes reloads, and tells of those that fail */
+  async serves(reloading: Reloading, reload: MakeReload): Promise<void> {
     this.#serves = true
     this.#reloading = reloading
     const { watch, logs, cwd } = this.#settled.values
     if (!watch) return
     const folder = cwd ?? this.#settled.asked.cwd
-    const reloads = new OneAtATime(() => reloading.untilSwitched())
+    const reloads = new OneAtATime(() => reloading.untilSwitched(reload))
     const options = {
       paths: watch.paths ?? [folder],
       ignore: [...(watch.ignore ?? []), ...(logs === undefined ? [] : [logs.folder])],

@@ -1,12 +1,15 @@
 import { once } from 'node:events'
 import { basename } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { reloadFrom } from '../config/reload.js'
 import { type Settled, settle } from '../config/settle.js'
-import type { ChangeEnvironment } from '../control/reloads.js'
+import type { MakeReload } from '../control/reloads.js'
 import type { ReloadOptions } from '../supervisor/options.js'
+import type { ChangeEnvironment } from '../supervisor/places.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import type { Printer } from './printer.js'
-import { reloadFailed } from './reload-failed.js'
+
+type Said = Settled['values']['env']
 
 /** Reloads workers by the configuration as it is at the time. */
 export class Reloading {
@@ -14,14 +17,21 @@ export class Reloading {
   readonly #printer: Printer
   /** What runs. */
   #settled: Settled
-  /** What workers have. */
-  #env: NodeJS.ProcessEnv
+  /** What options and file said of the environment when it was made. */
+  readonly #saidIn = new WeakMap<NodeJS.ProcessEnv, Said>()
+  /** The same of the first. */
+  readonly #first: Said
+  /** Reloads that were in line, and which of them is the last that is done. */
+  #count = 0
+  #newest = 0
+  /** Settles when the last reload that was asked for is in line: they are made in the order they are asked for. */
+  #begun: Promise<unknown> = Promise.resolve()
   #prepares = 0
 
   constructor(supervisor: Supervisor, settled: Settled, printer: Printer) {
     this.#supervisor = supervisor
     this.#settled = settled
-    this.#env = settled.supervisor.env ?? process.env
+    this.#first = settled.values.env
     this.#printer = printer
   }
 
@@ -32,11 +42,21 @@ export class Reloading {
 
   /**
    * Reads the configuration again and reloads; what no reload changes is named in a warning.
-   * @param options  that come before what is in the file
-   * @param change  what becomes of the environment, be that of the file as it is now, or of the reload before
+   * @param options  that come before what is in the file; `env` may change that of the file as it is now, or of the reload before
    * @throws {UsageError} the configuration cannot be used, nothing was done; as `Supervisor.reload`
    */
-  async reload(options: ReloadOptions = {}, change?: ChangeEnvironment): Promise<{ generation: number }> {
+  async reload(options: ReloadOptions = {}): Promise<{ generation: number }> {
+    const begun = this.#begun.then(() => this.#begin(options))
+    this.#begun = begun.catch(() => {})
+    const { done, now } = await begun
+    const nth = ++this.#count
+    const { generation } = await done
+    if (nth > this.#newest) [this.#settled, this.#newest] = [now, nth] // old workers of one before may be gone later
+    return { generation }
+  }
+
+  /** Reads the configuration, and gets in line. */
+  async #begin(options: ReloadOptions): Promise<{ done: Promise<{ generation: number }>; now: Settled }> {
     const now = await settle(this.#settled.asked)
     const { options: configured, restart } = reloadFrom(now, this.#settled)
     if (restart.length > 0) {
@@ -44,14 +64,24 @@ export class Reloading {
       const what = `${restart.join(', ')} in ${file} changed: a reload leaves that as it was, stop and start for it`
       this.#printer.warn('config-kept', what, { keys: restart })
     }
-    const env = change?.(configured.env ?? this.#env) ?? configured.env
-    const all = { ...configured, ...options, ...(env === undefined ? {} : { env }) }
-    const done = await this.#prepared(this.#supervisor.reload(all))
-    this.#env = env ?? this.#env
     // What was left as it was is said again next time.
     const kept = Object.fromEntries(restart.map((key) => [key, this.#settled.values[key as keyof Settled['values']]]))
-    this.#settled = { ...now, values: { ...now.values, ...kept } }
-    return done
+    const done = this.#prepared(
+      this.#supervisor.reload({ ...configured, ...options, env: this.#environment(now, options.env) }),
+    )
+    return { done, now: { ...now, values: { ...now.values, ...kept } } }
+  }
+
+  /** What becomes of what workers have when the reload has its turn: others that were before it may have failed by then. */
+  #environment(now: Settled, asked: ReloadOptions['env']): ChangeEnvironment {
+    const { env: said } = now.values
+    return (workers) => {
+      const before = this.#saidIn.has(workers) ? this.#saidIn.get(workers) : this.#first
+      const base = isDeepStrictEqual(said, before) ? workers : (now.supervisor.env ?? process.env)
+      const env = typeof asked === 'function' ? asked(base) : (asked ?? base)
+      this.#saidIn.set(env, said)
+      return env
+    }
   }
 
   /** Counts it until it switches or fails; the drain that follows is not preparation. */
@@ -69,11 +99,14 @@ export class Reloading {
     })
   }
 
-  /** Reloads, and settles when the new workers serve, or do not: never rejects, and does not wait for the old ones to drain. */
-  async untilSwitched(): Promise<void> {
+  /**
+   * Reloads, and settles when the new workers serve, or do not: never rejects, and does not wait for the old ones to drain.
+   * @param reload  tells of one that fails
+   */
+  async untilSwitched(reload: MakeReload): Promise<void> {
     const over = new AbortController()
     const switched = once(this.#supervisor, 'switched', { signal: over.signal }).catch(() => {})
-    const reloaded = this.reload().then(() => {}, reloadFailed(this.#printer))
+    const reloaded = reload({}).catch(() => {})
     await Promise.race([switched, reloaded])
     over.abort()
   }

@@ -48,7 +48,7 @@ export async function running(): Promise<Running[]> {
 
 /** The supervisor that is meant. Gives the client. @throws {HandoverError} as `ControlClient.connect`; {UsageError} */
 export async function reach({ name, control }: RemoteOptions): Promise<ControlClient> {
-  if (control !== undefined) return ControlClient.connect(control)
+  if (control !== undefined) return at(control, name)
   if (name !== undefined) return named(name)
   const all = await running()
   const [only] = all
@@ -56,6 +56,17 @@ export async function reach({ name, control }: RemoteOptions): Promise<ControlCl
   for (const { client } of all) client.close()
   if (only === undefined) throw notRunning('no supervisor of this user runs; `handover run` starts one')
   throw new UsageError(`several supervisors run: choose one by --name ${all.map(({ name }) => name).join(', ')}`)
+}
+
+/** @param name  what it is to be called, too; a path says nothing of that */
+async function at(path: string, name: string | undefined): Promise<ControlClient> {
+  const client = await ControlClient.connect(path)
+  const { name: actual } = client.welcome
+  if (name === undefined || name === actual) return client
+  client.close()
+  throw new UsageError(
+    `--name ${name}: the supervisor at ${path} is "${actual}"; leave one of --name and --control out`,
+  )
 }
 
 async function named(text: string): Promise<ControlClient> {

@@ -1,4 +1,5 @@
 import { type Settled, settle } from '../config/settle.js'
+import type { MakeReload } from '../control/reloads.js'
 import type { HandoverError } from '../errors.js'
 import { settleOptions } from '../supervisor/options.js'
 import { Service } from '../supervisor/service/service.js'
@@ -12,8 +13,9 @@ import { liveView, plainView } from './live.js'
 import { movedHint } from './moved-programs.js'
 import { narrate } from './narrate.js'
 import { jsonPrinter, type Printer, textPrinter } from './printer.js'
+import { reloadFailed } from './reload-failed.js'
 import { Reloading } from './reloading.js'
-import { currentFolder, type Steering, steer, type Wanted } from './steer.js'
+import { currentFolder, type Steering, steer, telling, type Wanted } from './steer.js'
 import { Stopping } from './stopping.js'
 import { supervisorOf } from './supervisor-of.js'
 import { goOn, takesOver, upgrade } from './upgrading.js'
@@ -48,7 +50,11 @@ export async function run(script: string | undefined, args: readonly string[], o
   supervisor.on('ended', ({ worker, expected, restartIn }) => {
     if (failed === 0 && !expected && restartIn === null) failed = worker
   })
-  const admin = await adminFor(settled, supervisor, printer, token)
+  const reloading = new Reloading(supervisor, settled, printer)
+  let steering: Steering | null = null
+  const reload: MakeReload = (asked) =>
+    steering?.reload(asked) ?? telling(reloading.reload(asked), reloadFailed(printer))
+  const admin = await adminFor(settled, supervisor, printer, { token, reload })
   const stopping = new Stopping(supervisor, printer, () => service.stopping())
   if (!heir) stopping.heedSignals()
   /** What a program that came from elsewhere lacks here, if it said so. */
@@ -60,9 +66,7 @@ export async function run(script: string | undefined, args: readonly string[], o
   supervisor.once('ready', () => {
     served = true
   })
-  const reloading = new Reloading(supervisor, settled, printer)
-  let steering: Steering | null = null
-  const parts = { supervisor, service, stopping, printer, admin, steering: () => steering }
+  const parts = { supervisor, service, stopping, printer, admin, token, steering: () => steering }
   const serves = latch()
   const asked: Wanted = {
     ...wanted(settled, reloading),
@@ -81,7 +85,7 @@ export async function run(script: string | undefined, args: readonly string[], o
       service.serving(supervisor)
     }
     serves.open()
-    await beside.serves(reloading)
+    await beside.serves(reloading, reload)
     return await stopping.done
   } catch (error) {
     if ((error as HandoverError).code === 'ERR_HANDOVER_STOPPED') return await stopping.done
@@ -104,25 +108,24 @@ function latch(): { done: Promise<void>; open(): void } {
 }
 
 /** What the control socket is made with. */
-function wanted({ values, supervisor: { env } }: Settled, reloading: Reloading): Wanted {
+function wanted({ values }: Settled, reloading: Reloading): Wanted {
   const { script = 'handover', name, control } = values
   return {
     script,
-    reload: (options, change) => reloading.reload(options, change),
+    reload: (options) => reloading.reload(options),
     ...(name === undefined ? {} : { name }),
     ...(control === undefined ? {} : { control }),
-    ...(env === undefined ? {} : { env }),
   }
 }
 
-/** @param token  of the environment; the configuration's comes first */
+/** @param own.token  of the environment; the configuration's comes first */
 function adminFor(
   { values: { name, admin, agentCheck } }: Settled,
   supervisor: Supervisor,
   printer: Printer,
-  token: string | undefined,
+  { token, reload }: { token: string | undefined; reload: MakeReload },
 ): Promise<Admin | null> {
-  return adminOf(supervisor, { name, admin: admin && { token, ...admin }, agentCheck }, printer)
+  return adminOf(supervisor, { name, admin: admin && { token, ...admin }, agentCheck, reload }, printer)
 }
 
 /** @returns null: no log can be written, which was said */

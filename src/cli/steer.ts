@@ -1,12 +1,14 @@
 /** How a running `handover run` is steered: by its control socket, and by SIGUSR2. */
 import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import { openFolder, socketIn } from '../control/folder.js'
+import { nameOf } from '../bootstrap/unix.js'
+import { isSocketOf, openFolder, socketIn } from '../control/folder.js'
 import { LineRing } from '../control/line-ring.js'
 import { checkName, nameOfScript } from '../control/names.js'
-import { type MakeReload, type Progress, reloadsOf } from '../control/reloads.js'
-import { ControlServer } from '../control/server.js'
+import type { MakeReload, Progress } from '../control/reloads.js'
+import { ControlServer, doWithout } from '../control/server.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
+import type { ReloadOptions } from '../supervisor/options.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import { UsageError } from './options.js'
 import type { Printer } from './printer.js'
@@ -16,6 +18,8 @@ import type { Stopping } from './stopping.js'
 export interface Steering {
   /** Null: there is no control socket. */
   readonly server: ControlServer | null
+  /** A reload of this process's own, in its turn; one that fails is said in the log, whoever asked. */
+  readonly reload: MakeReload
   close(): Promise<void>
 }
 
@@ -26,8 +30,6 @@ export interface Wanted {
   control?: string | false | undefined
   /** Makes reloads. Default: the supervisor's own. */
   reload?: MakeReload
-  /** The environment workers start with. Default: this process's. */
-  env?: NodeJS.ProcessEnv
   /** Replaces this process. */
   upgrade?: (progress: Progress) => Promise<object>
   /** @see ControlOptions.orphanTime */
@@ -46,42 +48,55 @@ export async function steer(
   printer: Printer,
   wanted: Wanted,
 ): Promise<Steering> {
-  const { reload: make = reloadsOf(supervisor, wanted.env ?? process.env) } = wanted
+  const { reload: make = (options: ReloadOptions) => supervisor.reload(options) } = wanted
   const failed = reloadFailed(printer)
-  if (wanted.control === false) wanted.inherited?.close()
+  if (wanted.control === false) doWithout(wanted.inherited)
   const server =
     wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
-  const reload = (): void => {
-    const asked = server === null ? make({}).catch(failed) : server.reload()
-    asked.catch(() => {}) // the server has told
-  }
-  process.on('SIGUSR2', reload)
+  const reload: MakeReload = (options) => (server === null ? telling(make(options), failed) : server.reload(options))
+  const signalled = (): void => void reload({}).catch(() => {}) // it was told
+  process.on('SIGUSR2', signalled)
   return {
     server,
+    reload,
     async close() {
-      process.off('SIGUSR2', reload)
+      process.off('SIGUSR2', signalled)
       await server?.close()
     },
   }
+}
+
+/** The same, of which somebody else hears too if it fails. */
+export async function telling<Result>(work: Promise<Result>, failed: (error: Error) => void): Promise<Result> {
+  work.catch(failed)
+  return work
 }
 
 async function open(
   supervisor: Supervisor,
   stopping: Stopping,
   printer: Printer,
-  { script, name, control, reload, env, upgrade, orphanTime, inherited }: Wanted,
+  { script, name, control, reload, upgrade, orphanTime, inherited }: Wanted,
   onReloadFailed: (error: Error) => void,
 ): Promise<ControlServer> {
   const ring = new LineRing()
   supervisor.on('line', (line) => ring.add(line))
+  const place = (): { name: string; path: string } => {
+    try {
+      return placeOf({ script, name, control })
+    } catch (error) {
+      const had = stayingOf({ script, name, control, inherited })
+      if (had === null) throw error
+      return had
+    }
+  }
   try {
     const server = await ControlServer.open({
-      ...placeOf({ script, name, control }),
+      ...place(),
       supervisor,
       script,
       ring,
       ...(reload === undefined ? {} : { reload }),
-      ...(env === undefined ? {} : { env }),
       ...(upgrade === undefined ? {} : { upgrade }),
       ...(orphanTime === undefined ? {} : { orphanTime }),
       ...(inherited === undefined ? {} : { inherited }),
@@ -92,6 +107,7 @@ async function open(
     printer.info('control', `runs as "${server.name}"`, { name: server.name, path: server.path })
     return server
   } catch (error) {
+    doWithout(inherited)
     if (error instanceof TypeError || error instanceof RangeError) {
       throw new UsageError(error.message.replace(/^(name|path): /, '--$1: '))
     }
@@ -106,6 +122,13 @@ export function placeOf({ script, name: asked, control }: Pick<Wanted, 'script' 
 } {
   const name = asked === undefined ? nameOfScript(script) : checkName(asked)
   return { name, path: typeof control === 'string' ? control : socketIn(openFolder(), name) }
+}
+
+/** Where the socket of the process before is, if it is called as this one's is to be; null: it is not, or there is none. */
+function stayingOf({ script, name, control, inherited }: Wanted): { name: string; path: string } | null {
+  const path = inherited === undefined || control !== undefined ? null : nameOf(inherited.fd)
+  const called = name ?? nameOfScript(script)
+  return path !== null && isSocketOf(path, called) ? { name: called, path } : null
 }
 
 /**

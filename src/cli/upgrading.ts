@@ -21,6 +21,8 @@ export interface Upgradable {
   readonly stopping: Stopping
   readonly printer: Printer
   readonly admin: Admin | null
+  /** The token of the environment, where a configuration that has an admin address later finds it again. */
+  readonly token: string | undefined
   steering(): Steering | null
 }
 
@@ -29,16 +31,16 @@ export interface Upgradable {
  * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: it goes on as before
  */
 export async function upgrade(
-  { supervisor, service, stopping, printer, admin, steering }: Upgradable,
+  { supervisor, service, stopping, printer, admin, token, steering }: Upgradable,
   progress: Progress,
 ): Promise<object> {
   const server = steering()?.server ?? null
   const { pid: previous } = process
-  const token = admin === null ? {} : { HANDOVER_ADMIN_TOKEN: admin.token }
+  const kept = admin?.token ?? token
   let heir = 0
   try {
     const pid = await service.upgrade(supervisor, {
-      env: { ...process.env, ...token },
+      env: { ...process.env, ...(kept === undefined ? {} : { HANDOVER_ADMIN_TOKEN: kept }) },
       ...(server === null ? {} : { along: { [CONTROL]: server.descriptor } }),
       started: (started) => {
         heir = started

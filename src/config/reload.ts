@@ -19,7 +19,7 @@ const CHANGES = new Set<string>([
 
 /** A reload, and what it leaves as it was. */
 export interface ConfiguredReload {
-  readonly options: ReloadOptions
+  readonly options: ReloadOptions & { env?: NodeJS.ProcessEnv }
   /** Keys that differ and that no reload changes. */
   readonly restart: readonly string[]
 }
@@ -48,7 +48,7 @@ export function reloadFrom(config: Settled, previous: Settled): ConfiguredReload
   const keys = new Set([...always, ...changed.filter((key) => CHANGES.has(key))])
   const options = [...keys].map((key) => [key === 'nodeOptions' ? 'execArgv' : key, all[key]] as const)
   return {
-    options: Object.fromEntries(options.filter(([, value]) => value !== undefined)) as ReloadOptions,
+    options: Object.fromEntries(options.filter(([, value]) => value !== undefined)) as ConfiguredReload['options'],
     restart: changed.filter((key) => !CHANGES.has(key)),
   }
 }

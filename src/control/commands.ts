@@ -43,7 +43,7 @@ export interface CommandParts {
   upgrade: (progress: Progress) => Promise<object>
 }
 
-interface ReloadOrder extends ReloadOptions {
+interface ReloadOrder extends Omit<ReloadOptions, 'env'> {
   workers?: number
   rolling?: boolean
   supersede?: boolean
@@ -111,9 +111,9 @@ export function commandsOf(parts: CommandParts): Record<string, ControlCommand> 
 
 async function reload(parts: CommandParts, order: ReloadOrder, progress: Progress): Promise<object> {
   const { env, environment, wait = true, ...rest } = order
-  const changes = env !== undefined || environment !== undefined
   const change = (now: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ ...(environment ?? now), ...env })
-  const done = parts.reloads.reload(rest, wait ? progress : () => {}, changes ? change : undefined)
+  const changes = env === undefined && environment === undefined ? {} : { env: change }
+  const done = parts.reloads.reload({ ...rest, ...changes }, wait ? progress : () => {})
   if (wait) return done
   // One that is refused at once is no reload; what comes later is in the supervisor's log.
   done.catch(() => {})

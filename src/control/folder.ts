@@ -1,6 +1,6 @@
 /** Where control sockets are: a folder that nobody else can put anything into. */
 import { accessSync, constants, lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 import { HandoverError } from '../errors.js'
 import { CONTROL_ENTRIES_MAX } from '../limits.js'
 
@@ -88,6 +88,9 @@ function writable(path: string): boolean {
 
 /** The socket of a name in a folder. */
 export const socketIn = (folder: string, name: string): string => join(folder, name + ENDING)
+
+/** Whether a socket of that name would be called so. */
+export const isSocketOf = (path: string, name: string): boolean => basename(path) === name + ENDING
 
 /** What lies in the folders that can be trusted: names and paths, of the living and the dead. */
 export function socketsIn(folders: readonly string[]): { name: string; path: string }[] {

@@ -5,8 +5,6 @@ import type { HandedOn } from './handed-on.js'
 /** Tells a client how far it is. */
 export type Progress = (event: string, fields?: object) => void
 
-/** What an order makes of the environment that workers would have without it. */
-export type ChangeEnvironment = (env: NodeJS.ProcessEnv) => NodeJS.ProcessEnv
 /** What came of a reload. */
 export interface Reloaded {
   readonly generation: number
@@ -15,21 +13,7 @@ export interface Reloaded {
 }
 
 /** Makes a reload, as `reload` of a supervisor does. */
-export type MakeReload = (options: ReloadOptions, change?: ChangeEnvironment) => Promise<{ generation: number }>
-
-/**
- * Makes reloads of a supervisor; each changes the environment that the last one left.
- * @param env  that workers have now
- */
-export function reloadsOf(supervisor: Pick<Controllable, 'reload'>, env: NodeJS.ProcessEnv): MakeReload {
-  let last = env
-  return async (options, change) => {
-    const next = change?.(last)
-    const done = await supervisor.reload(next === undefined ? options : { ...options, env: next })
-    if (next !== undefined) last = next
-    return done
-  }
-}
+export type MakeReload = (options: ReloadOptions) => Promise<{ generation: number }>
 
 interface Reload {
   /** Null: its turn has not come. */
@@ -68,7 +52,7 @@ export class Reloads {
   }
 
   /** Settles when the workers before are gone, or another process has them. @throws what `reload` of the supervisor throws */
-  async reload(options: ReloadOptions, progress: Progress, change?: ChangeEnvironment): Promise<Reloaded> {
+  async reload(options: ReloadOptions, progress: Progress): Promise<Reloaded> {
     const waits = this.#running.some(({ previous }) => previous === null)
     const mine: Reload = { generation: null, superseded: false, previous: null, progress }
     if ((options as { supersede?: boolean }).supersede === true) {
@@ -77,7 +61,7 @@ export class Reloads {
     this.#running.push(mine)
     if (waits) progress('queued')
     try {
-      return await this.#handedOn.or<Reloaded, Reloaded>(this.#make(options, change), (finishUnder) => {
+      return await this.#handedOn.or<Reloaded, Reloaded>(this.#make(options), (finishUnder) => {
         return { generation: mine.generation ?? 0, finishUnder }
       })
     } catch (error) {

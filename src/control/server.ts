@@ -18,7 +18,7 @@ import { HandedOn } from './handed-on.js'
 import { LineRing } from './line-ring.js'
 import { checkName } from './names.js'
 import { Rates } from './rates.js'
-import { type MakeReload, type Progress, Reloads, reloadsOf } from './reloads.js'
+import { type MakeReload, type Progress, Reloads } from './reloads.js'
 import { Session } from './session.js'
 import { statusAnswer } from './status-answer.js'
 import { handoverVersion } from './version.js'
@@ -34,8 +34,6 @@ export interface ControlOptions {
   ring?: LineRing
   /** What is told of the program. */
   script?: string
-  /** The environment workers start with. Default: this process's. */
-  env?: NodeJS.ProcessEnv
   /** Makes reloads. Default: its `reload`. */
   reload?: MakeReload
   /** Ends the supervisor. Default: its `stop`, or `kill`. */
@@ -69,13 +67,13 @@ export class ControlServer {
   #closing: Promise<void> | null = null
 
   private constructor(port: ListeningPort, listener: ChannelListener, options: ControlOptions) {
-    const { supervisor, name, script = null, env = process.env, ring = new LineRing() } = options
+    const { supervisor, name, script = null, ring = new LineRing() } = options
     this.name = name
     this.path = listener.address
     this.#port = port
     this.#listener = listener
     this.#handedOn = new HandedOn(supervisor)
-    const make = options.reload ?? reloadsOf(supervisor, env)
+    const make = options.reload ?? ((asked) => supervisor.reload(asked))
     this.#reloads = new Reloads(supervisor, this.#handedOn, make, options.onReloadFailed ?? (() => {}))
     this.#rates = new Rates(() => supervisor.status().workers)
     const since = Date.now()
@@ -103,15 +101,16 @@ export class ControlServer {
    * @throws {TypeError | RangeError} the name, or a path that is too long
    */
   static async open(options: ControlOptions): Promise<ControlServer> {
-    checkName(options.name)
-    const path = checkPath(options.path)
     const uids = [process.geteuid?.() ?? -1, 0]
     const willing = ({ kinds }: { kinds: readonly string[] }): boolean | string =>
       kinds.length === 0 || 'a control socket takes words only'
     try {
+      checkName(options.name)
+      const path = checkPath(options.path)
       const port = portAt(path, options.inherited)
       return new ControlServer(port, new ChannelListener(new UnixSource(port), { admit: { uids }, willing }), options)
     } catch (error) {
+      doWithout(options.inherited)
       if (error instanceof SyscallError) throw await whyNot(error, options)
       throw error
     }
@@ -140,7 +139,6 @@ export class ControlServer {
 
   async #close(): Promise<void> {
     this.#rates.close()
-    this.#listener.removeAllListeners('channel')
     await Promise.all([...this.#sessions].map((session) => session.close()))
     this.#listener.close()
     this.#reloads.close()
@@ -173,8 +171,18 @@ function portAt(path: string, inherited: Descriptor | undefined): ListeningPort 
     listen(inherited.fd, BACKLOG_DEFAULT) // from now on the kernel tells clients that they reach this process
     return ListeningPort.adopt(inherited, { path, opened })
   }
-  inherited?.close() // it has another name now
+  doWithout(inherited) // it has another name now
   return ListeningPort.open(opened)
+}
+
+/**
+ * Closes a control socket that another process had, and takes its path away if nobody listens there any more: else
+ * clients would wait for answers that nobody gives. Takes it; one that is closed already is left.
+ */
+export function doWithout(inherited: Descriptor | undefined): void {
+  if (inherited === undefined || inherited.fd < 0) return
+  const path = nameOf(inherited.fd)
+  ListeningPort.adopt(inherited, path === null ? {} : { path }).close()
 }
 
 /** @throws {RangeError} too long for a socket */

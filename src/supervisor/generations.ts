@@ -6,7 +6,7 @@ import { Generation, type GenerationStatus } from './generation.js'
 import type { SettledReadiness } from './generation-options.js'
 import { LastOutput } from './last-output.js'
 import type { SettledReload } from './options.js'
-import { checkScripts, type Place, resized } from './places.js'
+import { checkScripts, type Place, resized, withProgram } from './places.js'
 import type { PortRegistry } from './port-registry.js'
 import { type Replacement, Replacements } from './replacements.js'
 import { Rolling } from './rolling.js'
@@ -238,10 +238,7 @@ export class Generations {
 
   /** @throws {TypeError | RangeError} there is no such script, group, or number */
   #placesFor({ change, workers, groups }: SettledReload): readonly Place[] {
-    let places = (this.#base ?? this.#current.places).map((place) => ({
-      ...place,
-      program: { ...place.program, ...change },
-    }))
+    let places = withProgram(this.#base ?? this.#current.places, change)
     if (workers !== undefined) places = resized(places, null, workers)
     for (const [group, count] of Object.entries(groups)) places = resized(places, group, count)
     checkScripts(places)

@@ -13,7 +13,7 @@ import {
   settleReadiness,
 } from './generation-options.js'
 import { ORPHAN_OPTIONS, type OrphanOptions, type SettledOrphans, settleOrphans } from './orphans.js'
-import { type GroupOptions, type Place, placesOf } from './places.js'
+import { type ChangeEnvironment, type GroupOptions, type Place, type ProgramChange, placesOf } from './places.js'
 import { absoluteScript } from './script.js'
 import type { Program } from './worker.js'
 
@@ -66,7 +66,8 @@ export interface ReloadOptions extends GenerationOptions {
   /** An absolute path. */
   script?: string
   args?: readonly string[]
-  env?: NodeJS.ProcessEnv
+  /** Theirs; or what becomes of that which workers have when the reload has its turn. */
+  env?: NodeJS.ProcessEnv | ChangeEnvironment
   execArgv?: readonly string[]
   cwd?: string
   /** How many workers of no group there are from now on. */
@@ -180,7 +181,7 @@ export function settleOptions(options: SupervisorOptions): SettledOptions {
 /** A reload with every bound checked and every default filled in. */
 export interface SettledReload {
   /** What differs in the program of every worker. */
-  change: Partial<Program>
+  change: ProgramChange
   /** Undefined: as many as there are. */
   workers: number | undefined
   groups: Readonly<Record<string, number>>
@@ -201,7 +202,7 @@ export function settleReload(options: ReloadOptions, own: SettledOptions): Settl
   if (options.script !== undefined) absoluteScript('script', options.script)
   const given = PROGRAM_CHANGES.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])
   return {
-    change: Object.fromEntries(given) as Partial<Program>,
+    change: Object.fromEntries(given) as ProgramChange,
     milliseconds: wholeMilliseconds('milliseconds', options.milliseconds ?? RELOAD_READY_DEFAULT, 1),
     drainTimeout: wholeMilliseconds('drainTimeout', options.drainTimeout ?? own.drainTimeout),
     workers: options.workers,

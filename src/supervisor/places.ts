@@ -32,6 +32,23 @@ export function programOf({ program, own }: Place): Program {
   return { ...program, ...own, env: { ...program.env, ...own.env } }
 }
 
+/** What an order makes of the environment that workers would have without it. Called more than once. */
+export type ChangeEnvironment = (env: NodeJS.ProcessEnv) => NodeJS.ProcessEnv
+
+/** What differs in a program. */
+export interface ProgramChange extends Partial<Omit<Program, 'env'>> {
+  env?: NodeJS.ProcessEnv | ChangeEnvironment
+}
+
+/** The same places, whose programs differ. */
+export function withProgram(places: readonly Place[], { env, ...change }: ProgramChange): Place[] {
+  return places.map((place) => {
+    const { program } = place
+    const own = typeof env === 'function' ? env(program.env) : (env ?? program.env)
+    return { ...place, program: { ...program, ...change, env: own } }
+  })
+}
+
 /** The same with what a worker there is told of itself. */
 export function programAt(place: Place, generation: number, { wait, ask }: SettledOrphans): Program {
   const program = programOf(place)

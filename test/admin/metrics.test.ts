@@ -110,7 +110,8 @@ test('a failed reload is counted once, and one that was rolled back as such', as
   }
   const workers: object[] = [{ ...worker, ...numbers }]
   const setbacks = { 'no room': 7 }
-  const status = () => ({ workers, ports: [], dispatched: 1, waiting: 0, undecided: 0, setbacks })
+  let generations = [{ number: 1, state: 'serving', workers: 1 }]
+  const status = () => ({ workers, generations, ports: [], dispatched: 1, waiting: 0, undecided: 0, setbacks })
   const fake = Object.assign(new EventEmitter(), { status, reload: () => Promise.reject(new Error('no')) })
   const { metrics } = await admin(t, fake as unknown as Watched)
   fake.emit('reloading', { generation: 2 })
@@ -118,8 +119,16 @@ test('a failed reload is counted once, and one that was rolled back as such', as
   fake.emit('started', { generation: 2 })
   workers.push({ ...worker, ...numbers, generation: 3 })
   fake.emit('reloading', { generation: 3 })
+  generations = [
+    { number: 1, state: 'standby', workers: 1 },
+    { number: 3, state: 'serving', workers: 1 },
+  ]
   fake.emit('switched', { generation: 3, previous: 1 })
   assert.equal(sum(await metrics(), 'handover_generation'), 3)
+  generations = [
+    { number: 1, state: 'serving', workers: 1 },
+    { number: 3, state: 'draining', workers: 1 },
+  ]
   fake.emit('rolledBack', { generation: 3, to: 1, reason: 'not healthy' })
   const told = await metrics()
   const results = Object.fromEntries(told.get('handover_reloads_total')?.values ?? [])

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import test, { type TestContext } from 'node:test'
-import { AdminServer, adminAddress, newToken } from '../../src/admin/index.js'
+import { AdminServer, AgentCheck, adminAddress, newToken } from '../../src/admin/index.js'
 import { admin, askAt, TOKEN } from '../support/admin.js'
 import { noLeak } from '../support/descriptors.js'
 import { fixture } from '../support/paths.js'
@@ -194,6 +194,50 @@ test('a port that is taken is an error that says which', async (t) => {
     address: '127.0.0.1',
     port,
   })
+})
+
+test('a start that failed leaves nothing behind: tried again, it tells pages the status once a second', async (t) => {
+  noLeak(t)
+  const { supervisor } = await two(t)
+  const taken = net.createServer().listen(0, '127.0.0.1')
+  t.after(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as net.AddressInfo
+  const server = new AdminServer(supervisor, { port })
+  const agent = new AgentCheck(supervisor, { port })
+  t.after(() => server.stop())
+  for (let nth = 0; nth < 3; nth++) {
+    for (const one of [server, agent]) await assert.rejects(one.start(), { code: 'EADDRINUSE', port })
+  }
+  taken.close()
+  await once(taken, 'close')
+  assert.equal((await agent.start()).port, port)
+  await agent.stop()
+  assert.deepEqual(await server.start(), { host: '127.0.0.1', port })
+  const request = http.get({ host: '127.0.0.1', port, path: '/events', agent: false })
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  const [first] = (await once(response.setEncoding('utf8'), 'data')) as [string]
+  const { samples } = JSON.parse(/event: history\ndata: (.*)/.exec(first)?.[1] ?? '{}') as { samples: number[][] }
+  request.destroy()
+  const times = samples.map(([at]) => at as number)
+  assert.ok(times.length > 0)
+  assert.ok(
+    times.every((at, nth) => nth === 0 || at - (times[nth - 1] as number) > 100),
+    `${times}: one beat after the other`,
+  )
+})
+
+test('a reload is made by whoever is to make it', async (t) => {
+  const { supervisor } = await two(t)
+  const asked: object[] = []
+  const reload = async (options: object) => {
+    asked.push(options)
+    return { generation: 7 }
+  }
+  const { ask } = await admin(t, supervisor, { token: TOKEN, reload })
+  const { text } = await ask('/reload', { method: 'POST', token: TOKEN, body: '{"milliseconds":5000}' })
+  assert.deepEqual([JSON.parse(text), asked], [{ generation: 7 }, [{ milliseconds: 5000 }]])
+  assert.throws(() => new AdminServer(supervisor, { port: 0, reload: 1 as never }), /^TypeError: reload: a function/)
 })
 
 test('an address is a port, or a host and a port', () => {

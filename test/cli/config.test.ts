@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { askAt, TOKEN } from '../support/admin.js'
 import { get } from '../support/client.js'
 import { handover } from '../support/command.js'
 import { folderOf, server } from '../support/configured.js'
@@ -108,6 +109,63 @@ test('handover reload --env changes the environment of the file as it is now, an
   assert.equal(await after(), 'c,,')
   assert.equal(await after('--env', 'MORE=y'), 'c,,y')
 })
+
+/** Listens at once in the first generation; later ones wait for the file `go`, and end if WRONG is set. */
+const WAITS = `import { existsSync } from 'node:fs'
+import { createServer } from 'node:http'
+const { HANDOVER_GENERATION, SET, X, Y, WRONG } = process.env
+while (HANDOVER_GENERATION !== '1' && !existsSync('go')) await new Promise((resolve) => setTimeout(resolve, 10))
+if (WRONG) throw new Error('wrong')
+createServer((_, response) => response.end([SET, X, Y].join())).listen(0, '127.0.0.1')`
+
+for (const [rule, first, code, wanted] of [
+  ['has what that has changed', ['--env', 'X=5'], 0, 'b,5,1'],
+  ['has nothing of it if that fails', ['--env', 'X=5', '--env', 'WRONG=1'], 1, 'b,,1'],
+] as const) {
+  test(`a reload that was asked for during another ${rule}`, async (t) => {
+    const config = (set: string): string => JSON.stringify({ script: 'app.mjs', env: { SET: set } })
+    const cwd = folderOf(t, { 'handover.config.json': config('a'), 'app.mjs': WAITS })
+    const run = handover(t, ['run'], { cwd })
+    const port = Number(await run.line(/listening on 127\.0\.0\.1:(\d+)/))
+    await run.line(/worker 1 ready/)
+    writeFileSync(join(cwd, 'handover.config.json'), config('b'))
+    const before = handover(t, ['reload', '--health-window', '0', ...first], { cwd })
+    await before.line(/generation 2 starts/)
+    const after = [['--env', 'Y=1'], []].map((more) =>
+      handover(t, ['reload', '--health-window', '0', ...more], { cwd }),
+    )
+    for (const one of after) await one.line(/wait|queue|after/i)
+    writeFileSync(join(cwd, 'go'), '')
+    assert.equal(await before.ended, code, before.said())
+    for (const one of after) assert.equal(await one.ended, 0, one.said())
+    assert.equal((await get({ port })).body, wanted)
+  })
+}
+
+for (const control of [[], ['--no-control']]) {
+  test(`the page's reload reads the configuration again, as handover reload does (${control[0] ?? 'with a control socket'})`, async (t) => {
+    const config = (set: string): object => ({ script: 'app.mjs', env: { SET: set } })
+    const cwd = folderOf(t, {
+      'handover.config.json': config('a'),
+      'app.mjs': server().replace("response.end('one')", 'response.end(process.env.SET)'),
+    })
+    const env = { ...process.env, HANDOVER_ADMIN_TOKEN: TOKEN }
+    const run = handover(t, ['run', '--admin', '0', ...control], { cwd, env })
+    const admin = Number(await run.line(/seen from outside at http:\/\/127\.0\.0\.1:(\d+)/))
+    const port = Number(await run.line(/listening on 127\.0\.0\.1:(\d+)/))
+    await run.line(/worker 1 ready/)
+    const reload = () => askAt(admin, '/reload', { method: 'POST', token: TOKEN, body: '{"healthWindow":0}' })
+    writeFileSync(join(cwd, 'handover.config.json'), JSON.stringify(config('b')))
+    const { status, text } = await reload()
+    assert.deepEqual([status, JSON.parse(text)], [200, { generation: 2 }])
+    assert.equal((await get({ port })).body, 'b')
+    writeFileSync(join(cwd, 'handover.config.json'), '{ "wrokers": 2 }')
+    const refused = await reload()
+    assert.deepEqual([refused.status, /wrokers: no such key/.test(refused.text)], [500, true], refused.text)
+    await run.line(/reload failed, the old workers serve on: .*wrokers/)
+    assert.equal((await get({ port })).body, 'b')
+  })
+}
 
 test('handover reload reads the configuration again, and one with faults leaves everything as it was', async (t) => {
   const config = (set: string): object => ({ script: 'app.mjs', env: { SET: set } })

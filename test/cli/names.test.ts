@@ -55,6 +55,11 @@ test('--no-control makes no socket; --control names its path', async (t) => {
   await started(t, ['--control', path])
   assert.equal((await done(t, 'status', '--control', path)).code, 0)
   assert.equal((await done(t, 'status')).code, 3, 'its folder is not looked at')
+  assert.equal((await done(t, 'status', '--control', path, '--name', 'http-pid')).code, 0)
+  const another = await done(t, 'status', '--control', path, '--name', 'shop')
+  assert.equal(another.code, 100, 'a path and a name that do not go together')
+  assert.match(another.err, /^handover --name shop: the supervisor at .*mine is "http-pid"; leave one .* out\n$/)
+  assert.equal(another.out, '')
 })
 
 test('a folder of somebody else: run ends early with one line', { skip: process.getuid?.() !== 0 }, async (t) => {

@@ -109,6 +109,37 @@ test('reload --env changes a variable, --update-env all of them, and the next re
   assert.equal(await shown('--update-env', '--env', 'A=3'), '3,mine')
 })
 
+test('reload --update-env gives workers nothing that was said to one process alone, and no secret', async (t) => {
+  const script = join(scratch(t), 'shows.mjs')
+  writeFileSync(
+    script,
+    `import { createServer } from 'node:http'
+     createServer((_, response) => response.end(JSON.stringify(process.env))).listen(0, '127.0.0.1')`,
+  )
+  const { port } = await started(t, [], script)
+  const own = {
+    HANDOVER_ADMIN_TOKEN: 'a-token-of-the-tests',
+    NOTIFY_SOCKET: '/nowhere/notify',
+    WATCHDOG_USEC: '1000000',
+    WATCHDOG_PID: '1',
+    LISTEN_FDS: '1',
+    LISTEN_PID: '1',
+    LISTEN_FDNAMES: 'http',
+    HANDOVER_SUCCESSION: '1',
+    HANDOVER_GROUP: 'others',
+    HANDOVER_ORPHANS: 'wait',
+  }
+  const env = { ...process.env, ...own, HANDOVER_WORKER: '9', MINE: 'yes' }
+  const reload = handover(t, ['reload', ...AT_ONCE, '--update-env'], { env })
+  assert.equal(await reload.ended, 0, reload.said())
+  const has = JSON.parse((await get({ port })).body) as Record<string, string>
+  assert.deepEqual(
+    Object.keys(own).filter((name) => name in has),
+    [],
+  )
+  assert.deepEqual([has.MINE, has.HANDOVER_WORKER], ['yes', '1'])
+})
+
 test('a release behind a symbolic link is found by a reload, also where the folder was entered by it', async (t) => {
   const folder = scratch(t)
   for (const release of ['1', '2']) {

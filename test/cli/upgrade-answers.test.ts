@@ -36,7 +36,7 @@ test('a reload whose old workers still finish is done when another process has t
 test('a new process that fails by itself is quoted to whoever asked, and the old one goes on', async (t) => {
   const config = join(scratch(t), 'handover.config.json')
   writeFileSync(config, '{}')
-  const { run } = await service(t, '--config', config)
+  const { run } = await service(t, { words: ['--config', config] })
   writeFileSync(config, JSON.stringify({ nonsense: 1 }))
   const upgrade = handover(t, ['upgrade'])
   assert.equal(await upgrade.ended, 1, upgrade.said())

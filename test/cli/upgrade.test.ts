@@ -48,7 +48,7 @@ function load(
 
 for (const mode of MODES) {
   test(`three upgrades under load lose nothing, and the last process is steered as the first (${mode})`, async (t) => {
-    const { run, port } = await service(t, '--distribution', mode)
+    const { run, port } = await service(t, { words: ['--distribution', mode] })
     const before = await status(t)
     const clients = load(t, port)
     const pids = [run.child.pid as number]
@@ -81,7 +81,7 @@ for (const mode of MODES) {
 }
 
 test('an upgrade that cannot be changes nothing, says why, and ends with 1', async (t) => {
-  const { run, port } = await service(t, '--name', 'upgraded')
+  const { run, port } = await service(t, { words: ['--name', 'upgraded'] })
   const before = await status(t)
   process.kill(before.workers[0]?.pid as number, 'SIGSTOP')
   t.after(() => {
@@ -104,7 +104,7 @@ test('an upgrade that cannot be changes nothing, says why, and ends with 1', asy
 })
 
 test('SIGTERM to the new process stops the service, and commands that come while it is replaced are answered', async (t) => {
-  const { run } = await service(t, '--admin', '127.0.0.1:0')
+  const { run } = await service(t, { words: ['--admin', '127.0.0.1:0'] })
   const upgrade = ask(t, 'upgrade')
   const asked = await Promise.all([status(t), status(t), status(t), upgrade.then(() => status(t))])
   const { pid } = (await upgrade) as { pid: number }

@@ -4,11 +4,14 @@ import { chmodSync, existsSync, statSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import { ControlClient } from '../../src/control/client.js'
 import { ControlServer } from '../../src/control/server.js'
 import { handoverVersion } from '../../src/control/version.js'
 import { HandoverError } from '../../src/errors.js'
 import { connect } from '../../src/index.js'
 import { CONTROL_REQUESTS_MAX } from '../../src/limits.js'
+import { dup } from '../../src/sendmsg/descriptor.js'
+import { ListeningPort } from '../../src/transport/listening-port.js'
 import { controlled, FakeSupervisor } from '../support/controlled.js'
 import { noLeak } from '../support/descriptors.js'
 import { scratch } from '../support/paths.js'
@@ -52,6 +55,37 @@ test('a second server of the same path is told the pid of the first; a dead one�
   assert.ok(existsSync(path))
   const next = await ControlServer.open(second)
   t.after(() => next.close())
+})
+
+test('who comes while it closes is sent away at once, and not left without an answer', async (t) => {
+  noLeak(t)
+  const { server, supervisor, path, client } = await controlled(t)
+  const waits = (await client()).request('reload')
+  waits.catch(() => {})
+  await until('the reload was asked for', () => supervisor.reloads.length === 1)
+  const closed = server.close() // gives the one that waits its time
+  await assert.rejects(
+    ControlClient.connect(path),
+    ({ code }: HandoverError) => code === 'ERR_HANDOVER_CONTROL' || code === 'ERR_HANDOVER_PEER_GONE',
+  )
+  assert.ok(existsSync(path), 'it still closes')
+  await closed
+})
+
+test('a socket of another process that cannot be gone on with is closed, and its path goes', async (t) => {
+  noLeak(t)
+  const folder = scratch(t)
+  const [path, other] = [join(folder, 'app.sock'), join(folder, 'none/app.sock')]
+  const options = { name: 'app', supervisor: new FakeSupervisor() }
+  for (const wrong of [{ path: other }, { name: '../app', path }, { path: join(folder, 'x'.repeat(120)) }]) {
+    const port = ListeningPort.open({ path })
+    const inherited = dup(port.fd)
+    port.close()
+    assert.ok(existsSync(path))
+    await assert.rejects(ControlServer.open({ ...options, ...wrong, inherited }))
+    assert.equal(inherited.fd, -1)
+    assert.ok(!existsSync(path), 'nobody listens there')
+  }
 })
 
 const wrong: [what: string, path: (folder: string) => string, code: string | undefined, message: RegExp][] = [
@@ -264,25 +298,41 @@ test('a reload that supersedes gets the next turn, and not those that were befor
   assert.deepEqual(steps, [[], ['queued '], ['queued ', 'reloading 2']])
 })
 
-test('variables are laid over those of the last reload that worked, or over the client’s own', async (t) => {
+test('a reload of the process itself, as of its page, has its turn among those of clients', async (t) => {
   noLeak(t)
-  const { supervisor, client } = await controlled(t, { env: { A: '1', B: '1' } })
+  const { server, supervisor, client } = await controlled(t)
+  const own = server.reload({ healthWindow: 0 })
+  const steps: string[] = []
+  const asked = (await client()).request('reload', {}, ({ event, generation }) =>
+    steps.push(`${event} ${generation ?? ''}`),
+  )
+  await until('both were asked for', () => supervisor.reloads.length === 2)
+  supervisor.emit('reloading', { generation: 2 })
+  supervisor.emit('rolledBack', { generation: 2, to: 1 })
+  supervisor.reloads[0]?.reject(new Error('the own one failed'))
+  await assert.rejects(own, { message: 'the own one failed' })
+  supervisor.emit('reloading', { generation: 3 })
+  supervisor.reloads[1]?.resolve({ generation: 3 })
+  assert.deepEqual(await asked, { generation: 3 })
+  assert.deepEqual(steps, ['queued ', 'reloading 3'])
+})
+
+test('variables are laid over those that workers have when it is their turn, or over the client’s own', async (t) => {
+  noLeak(t)
+  const { supervisor, client } = await controlled(t)
   const one = await client()
-  const reload = async (options: object, works: boolean): Promise<unknown> => {
+  const reload = async (options: object): Promise<unknown> => {
     const count = supervisor.reloads.length
-    const done = one.request('reload', options).catch(() => {})
+    const done = one.request('reload', options)
     await until('it was asked for', () => supervisor.reloads.length > count)
-    if (works) supervisor.reloads.at(-1)?.resolve({ generation: 2 })
-    else supervisor.reloads.at(-1)?.reject(new Error('no'))
+    supervisor.reloads.at(-1)?.resolve({ generation: 2 })
     await done
-    const [, asked] = supervisor.asked.at(-1) as [string, { env?: object }]
-    return asked.env
+    const [, asked] = supervisor.asked.at(-1) as [string, { env?: (env: object) => object }]
+    return asked.env?.({ A: '1', B: '1' })
   }
-  assert.deepEqual(await reload({ env: { B: '2' } }, true), { A: '1', B: '2' })
-  assert.deepEqual(await reload({ env: { A: 'wrong' } }, false), { A: 'wrong', B: '2' })
-  assert.deepEqual(await reload({ env: { C: '3' } }, true), { A: '1', B: '2', C: '3' })
-  assert.deepEqual(await reload({ environment: { D: '4' }, env: { E: '5' } }, true), { D: '4', E: '5' })
-  assert.equal(await reload({}, true), undefined)
+  assert.deepEqual(await reload({ env: { B: '2' } }), { A: '1', B: '2' })
+  assert.deepEqual(await reload({ environment: { D: '4' }, env: { E: '5' } }), { D: '4', E: '5' })
+  assert.equal(await reload({}), undefined)
 })
 
 test('a reload that is not waited for is accepted at once; one that cannot be made fails at once', async (t) => {

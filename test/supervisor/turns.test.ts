@@ -48,6 +48,21 @@ test('a reload that supersedes ends the one that gets ready and those that wait,
   for (const body of await requests.stop()) assert.match(body, /^[13] /)
 })
 
+test('an environment that is a function is made of what workers have at the turn of its reload, not of what failed', async (t) => {
+  const SHOWS = `import { createServer } from 'node:http'
+if (process.env.WRONG) throw new Error('wrong')
+createServer((_, response) => response.end([process.env.X, process.env.Y].join())).listen(0, '127.0.0.1')`
+  const app = await supervise(t, { script: program(t, SHOWS) })
+  const change = (more: NodeJS.ProcessEnv) =>
+    app.supervisor.reload({ env: (now) => ({ ...now, ...more }) }).then(
+      ({ generation }) => generation,
+      ({ code }: { code: string }) => code,
+    )
+  const all = [change({ X: '5' }), change({ X: '6', WRONG: '1' }), change({ Y: '1' })]
+  assert.deepEqual(await Promise.all(all), [2, 'ERR_HANDOVER_WORKERS_FAILED', 4])
+  assert.equal(await answer(app), '5,1')
+})
+
 test('a reload that cannot be done supersedes nothing', async (t) => {
   const app = await supervise(t, { script: program(t, APP) })
   const reloaded = app.supervisor.reload()

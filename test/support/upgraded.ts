@@ -36,7 +36,10 @@ export async function ask(t: TestContext, ...args: string[]): Promise<Record<str
 export const status = async (t: TestContext): Promise<Status> => (await ask(t, 'status')) as unknown as Status
 
 /** A service that is there; whoever is its process is ended with the test. */
-export async function service(t: TestContext, ...more: string[]): Promise<{ run: Command; port: number }> {
+export async function service(
+  t: TestContext,
+  { words = [], env: given = process.env }: { words?: string[]; env?: NodeJS.ProcessEnv } = {},
+): Promise<{ run: Command; port: number }> {
   const pids = new Set<number>()
   masters.set(t, pids)
   // Before the command's own end, which waits for all that hold its output open.
@@ -44,8 +47,8 @@ export async function service(t: TestContext, ...more: string[]): Promise<{ run:
     for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
   })
   const port = await freePort()
-  const env = { ...process.env, AT: String(port) }
-  const run = handover(t, ['run', '-w', '2', ...more, program(t, APP)], { env, control: controlFolder(t) })
+  const env = { ...given, AT: String(port) }
+  const run = handover(t, ['run', '-w', '2', ...words, program(t, APP)], { env, control: controlFolder(t) })
   pids.add(run.child.pid as number)
   await until('two workers are ready', () => (run.said().match(/worker \d ready/g) ?? []).length === 2)
   return { run, port }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { WORKERS_MAX } from '../../limits.js'
 import { findFolder, findScript } from '../options.js'
+import { environmentForWorkers } from '../own-variables.js'
 import { seconds, workerCount } from '../parsers.js'
 import { perform, type RemoteOptions, remoteCommand } from '../remote.js'
 import { withSteps } from '../steps.js'
@@ -66,7 +67,7 @@ function orderOf(options: Options): object {
     script: script === undefined ? undefined : findScript(script, process.cwd()),
     cwd: cwd === undefined ? undefined : findFolder(cwd, process.cwd()),
     env: Object.keys(env).length > 0 ? env : undefined,
-    environment: updateEnv ? { ...process.env } : undefined,
+    environment: updateEnv ? environmentForWorkers(process.env) : undefined,
     wait: options.wait,
   }
   return Object.fromEntries(Object.entries(order).filter(([, value]) => value !== undefined))
