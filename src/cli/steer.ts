@@ -52,6 +52,7 @@ export async function steer(
   const server =
     wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
   const reload = (): void => {
+    if (stopping.forward('SIGUSR2')) return
     const asked = server === null ? make({}).catch(failed) : server.reload()
     asked.catch(() => {}) // the server has told
   }

@@ -46,6 +46,7 @@ export class Rebuilt {
       this.#numbers()
       this.#generations()
       this.#ports()
+      this.#kept()
     } catch (error) {
       this.discard()
       throw error
@@ -129,6 +130,16 @@ export class Rebuilt {
     })
     port.addRetired(retired)
     return { port, place, kept }
+  }
+
+  /** What is only used once it is ours is all there, each for one thing: then it is too late to find out. */
+  #kept(): void {
+    const { waiting, along } = this.#description
+    const outputs = [...this.#outputs.values()].flatMap(({ stdout, stderr }) => [stdout?.at ?? [], stderr?.at ?? []])
+    const used = [...outputs.flat(), ...waiting.map(({ descriptor }) => descriptor), ...along.map(([, at]) => at)]
+    for (const at of used) this.#lent(at)
+    if (new Set(used).size < used.length) throw notAsSaid('a descriptor is used twice')
+    for (const { route, proxied } of waiting) if (route !== null) decodeProxied(proxied)
   }
 
   /** What came along, by name. Gives it. */
