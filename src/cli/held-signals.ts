@@ -13,7 +13,7 @@ export class HeldSignals {
     process.kill(process.pid, signal) // nobody heeds it: all is the predecessor's
   }
   readonly #reload = (): void => {
-    this.#reloads = true
+    if (process.listenerCount(RELOAD) === 1) this.#reloads = true // else somebody has heard it
   }
 
   constructor() {

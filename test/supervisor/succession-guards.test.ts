@@ -55,7 +55,10 @@ for (const [what, change] of [
     const [ours, theirs] = await channelPair(t)
     const told = telling(ours, (description) => ({ ...description, ...change }))
     const refused = assert.rejects(app.supervisor.handOverTo(told), { code: 'ERR_HANDOVER_NOT_REPLACED' })
-    await assert.rejects(Supervisor.takeOver(theirs, options), /not taken over: .*descriptor \d+ did not come, or is used/)
+    await assert.rejects(
+      Supervisor.takeOver(theirs, options),
+      /not taken over: .*descriptor \d+ did not come, or is used/,
+    )
     await refused
     assert.equal(await answer(app), '1 1')
   })

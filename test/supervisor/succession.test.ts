@@ -53,7 +53,7 @@ test('what was counted is counted on: connections, restarts, generations', async
   await app.replace()
   const after = await app.status()
   // How it is at the moment is the worker's own to say, again and again.
-  const now = { cpu: null, lag: null, memory: null }
+  const now = { cpu: null, lag: null, memory: null, claimLatency: null }
   const counted = (status: typeof before) => ({ ...status, workers: status.workers.map((one) => ({ ...one, ...now })) })
   assert.deepEqual(counted(after), counted(before))
   assert.equal(after.workers[0]?.restarts, 1)

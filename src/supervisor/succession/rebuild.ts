@@ -35,6 +35,7 @@ export class Rebuilt {
   readonly #outputs = new Map<Slot, WorkerThings>()
   /** Of all generations, in the order in which they are described. */
   readonly #slots: Slot[] = []
+  #resumed = 0
 
   /** @throws {HandoverError} ERR_HANDOVER_IDENTITY: something is not what it is said to be; all is closed then */
   constructor(parts: Parts, description: Description, things: readonly Descriptor[]) {
@@ -57,8 +58,9 @@ export class Rebuilt {
     return this.#outputs.size
   }
 
+  /** Without those that only this process has. */
   get ports(): number {
-    return this.#parts.ports.entries.length
+    return this.#resumed
   }
 
   #numbers(): void {
@@ -113,6 +115,7 @@ export class Rebuilt {
       const slots = users.map((index) => this.#slots[index]).filter((slot) => slot !== undefined)
       const made = sockets.map((socket) => this.#socket(socket))
       const { id } = ports.resume({ ...record, sockets: made, users: new Set(slots) })
+      this.#resumed += 1
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
         const { target, pulse } = slot
