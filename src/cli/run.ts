@@ -9,6 +9,7 @@ import { Beside } from './beside.js'
 import { ExitCode } from './exit-codes.js'
 import { explain } from './explain.js'
 import { type Flags, valuesOf } from './flags.js'
+import { HeldSignals } from './held-signals.js'
 import { liveView, plainView } from './live.js'
 import { movedHint } from './moved-programs.js'
 import { narrate } from './narrate.js'
@@ -30,7 +31,7 @@ export interface RunOptions extends Flags {
 export async function run(script: string | undefined, args: readonly string[], options: RunOptions): Promise<number> {
   // Before workers get this environment.
   const token = takeAdminToken()
-  const heir = takesOver()
+  const held = takesOver() ? new HeldSignals() : null
   let complain = (error: Error): void => process.emitWarning(error)
   const service = new Service((error) => complain(error))
   const settled = await settle({ config: options.config, flags: valuesOf(script, args, options), cwd: currentFolder() })
@@ -56,13 +57,13 @@ export async function run(script: string | undefined, args: readonly string[], o
     steering?.reload(asked) ?? telling(reloading.reload(asked), reloadFailed(printer))
   const admin = await adminFor(settled, supervisor, printer, { token, reload })
   const stopping = new Stopping(supervisor, printer, () => service.stopping())
-  if (!heir) stopping.heedSignals()
+  if (held === null) stopping.heedSignals()
   /** What a program that came from elsewhere lacks here, if it said so. */
   let lacks: string | null = null
   supervisor.on('line', ({ text }) => {
     lacks ??= movedHint([text])
   })
-  let served = heir
+  let served = held !== null
   supervisor.once('ready', () => {
     served = true
   })
@@ -75,8 +76,8 @@ export async function run(script: string | undefined, args: readonly string[], o
   }
   supervisor.once('succeeded', () => void admin?.close()) // whoever goes on wants the address
   try {
-    if (heir) {
-      steering = await goOn(parts, asked)
+    if (held !== null) {
+      steering = await goOn(parts, asked, held)
     } else {
       steering = await steer(supervisor, stopping, printer, asked)
       await admin?.listen()

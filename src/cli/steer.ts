@@ -54,7 +54,9 @@ export async function steer(
   const server =
     wanted.control === false ? null : await open(supervisor, stopping, printer, { ...wanted, reload: make }, failed)
   const reload: MakeReload = (options) => (server === null ? telling(make(options), failed) : server.reload(options))
-  const signalled = (): void => void reload({}).catch(() => {}) // it was told
+  const signalled = (): void => {
+    if (!stopping.forward('SIGUSR2')) reload({}).catch(() => {}) // it was told
+  }
   process.on('SIGUSR2', signalled)
   return {
     server,

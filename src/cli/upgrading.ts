@@ -7,6 +7,7 @@ import type { Service } from '../supervisor/service/service.js'
 import { isHeir } from '../supervisor/succession/start-heir.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
 import type { Admin } from './admin.js'
+import type { HeldSignals } from './held-signals.js'
 import type { Printer } from './printer.js'
 import { type Steering, steer, type Wanted } from './steer.js'
 import type { Stopping } from './stopping.js'
@@ -69,13 +70,15 @@ export const takesOver = (): boolean => isHeir()
 /**
  * Takes over from the process that started this one. From then on nothing is a reason to end: what cannot be had is said, and
  * done without.
- * @returns what steers it; null: nothing does
+ * @param held  the signals that came meanwhile
+ * @returns what steers it
  * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: the predecessor goes on
  */
-export async function goOn(parts: Upgradable, wanted: Wanted): Promise<Steering | null> {
+export async function goOn(parts: Upgradable, wanted: Wanted, held: HeldSignals): Promise<Steering> {
   const { supervisor, service, stopping, printer, admin } = parts
   const { [CONTROL]: control, ...others } = Object.fromEntries(await supervisor.goOn(inherited()))
   stopping.heedSignals()
+  held.goOn()
   service.attend(supervisor)
   for (const thing of Object.values(others)) thing.close()
   const workers = supervisor.status().workers.length
@@ -83,9 +86,10 @@ export async function goOn(parts: Upgradable, wanted: Wanted): Promise<Steering 
   const steering = await steer(supervisor, stopping, printer, { ...wanted, inherited: control }).catch(
     (error: Error) => {
       printer.error('no-control', `no other command reaches this supervisor: ${error.message}`)
-      return null
+      return steer(supervisor, stopping, printer, { ...wanted, control: false }) // signals still reach it
     },
   )
+  held.end()
   void listenAgain(admin, printer)
   return steering
 }

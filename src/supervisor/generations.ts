@@ -1,4 +1,5 @@
 import { HandoverError, type SyscallError } from '../errors.js'
+import { guarded } from '../guarded.js'
 import { RELOAD_READY_DEFAULT } from '../limits.js'
 import { replaceAll } from './all-at-once.js'
 import { ExplicitReady } from './explicit-ready.js'
@@ -105,7 +106,7 @@ export class Generations {
   /** Another supervisor goes on with all of them. */
   letGo(): void {
     this.#stage.stopped = true
-    for (const slot of this.slots) slot.letGo()
+    for (const slot of this.slots) guarded(() => slot.letGo())
     this.#stage.all.clear()
   }
 
@@ -216,7 +217,10 @@ export class Generations {
       from = this.#current.places.filter((place) => place.group === group).length
       const places = resized(this.#current.places, group, workers)
       const times = { milliseconds: RELOAD_READY_DEFAULT, drainTimeout: this.#drainTimeout }
-      return scaleTo(this.#stage, this.#current, places, times)
+      const scaled = await scaleTo(this.#stage, this.#current, places, times)
+      // A base that has no such group is another program's: there it stays none.
+      if (this.#base?.some((place) => place.group === group)) this.#base = resized(this.#base, group, workers)
+      return scaled
     })
     this.#stage.tell('scaled', { generation: this.#current.number, group, from, to: workers })
     this.#replacements.abandon(new HandoverError('ERR_HANDOVER_WORKERS_FAILED', 'its place is no more'), false)

@@ -4,6 +4,8 @@ import { ListeningPort, type ListenOptions } from '../transport/listening-port.j
 export interface PortKeeper {
   /** A port that listens there already. Gives it, with the name it is kept under; null there: it is not ours to forget. */
   find(options: ListenOptions): { port: ListeningPort; name: string | null } | null
+  /** A name that a port is kept under since a process before: no other port is to get it. */
+  known?(name: string): void
   /** A port was opened. Borrows it. @returns the name it is kept under; null: it is not kept */
   opened(port: ListeningPort): string | null
   /** Nobody listens there any more. */
@@ -12,9 +14,19 @@ export interface PortKeeper {
 
 /** Opens and closes listening sockets, and has them kept by whoever keeps them. */
 export class KeptPorts {
-  /** Null: ports end with this process. */
-  keeper: PortKeeper | null = null
-  readonly #names = new WeakMap<ListeningPort, string>()
+  #keeper: PortKeeper | null = null
+  readonly #names = new Map<ListeningPort, string>()
+  /** Opened while nobody kept any. */
+  readonly #unkept = new Set<ListeningPort>()
+
+  /** Null: ports end with this process. It hears of the ports there are: of names in use first, then of new ones. */
+  set keeper(keeper: PortKeeper | null) {
+    this.#keeper = keeper
+    if (keeper === null) return
+    for (const name of this.#names.values()) keeper.known?.(name)
+    for (const port of this.#unkept) if (port.fd >= 0) this.resume(port, keeper.opened(port))
+    this.#unkept.clear()
+  }
 
   /** The name that it is kept under; null: it is not. */
   nameOf(port: ListeningPort): string | null {
@@ -23,7 +35,7 @@ export class KeptPorts {
 
   /** One that was kept, if any. Gives it. */
   find(options: ListenOptions): ListeningPort | null {
-    const found = this.keeper?.find(options) ?? null
+    const found = this.#keeper?.find(options) ?? null
     if (found === null) return null
     this.resume(found.port, found.name)
     return found.port
@@ -32,7 +44,7 @@ export class KeptPorts {
   /** Gives a new one. @throws as `ListeningPort.open` */
   open(options: ListenOptions): ListeningPort {
     const port = ListeningPort.open(options)
-    this.resume(port, this.keeper?.opened(port) ?? null)
+    this.#keep(port)
     return port
   }
 
@@ -44,7 +56,7 @@ export class KeptPorts {
   /** It was bound anew: another socket is to be kept. */
   renewed(port: ListeningPort): void {
     this.#forget(port)
-    this.resume(port, this.keeper?.opened(port) ?? null)
+    this.#keep(port)
   }
 
   /** Closes it for good. */
@@ -53,9 +65,15 @@ export class KeptPorts {
     port.close()
   }
 
+  #keep(port: ListeningPort): void {
+    if (this.#keeper === null) this.#unkept.add(port)
+    else this.resume(port, this.#keeper.opened(port))
+  }
+
   #forget(port: ListeningPort): void {
+    this.#unkept.delete(port)
     const name = this.#names.get(port)
     this.#names.delete(port)
-    if (name !== undefined) this.keeper?.closed(name)
+    if (name !== undefined) this.#keeper?.closed(name)
   }
 }

@@ -4,7 +4,7 @@ import test from 'node:test'
 import { get } from '../support/client.js'
 import { storingManager } from '../support/notify-manager.js'
 import { freePort, program } from '../support/programs.js'
-import { ask, killed, service, statusOf } from '../support/services.js'
+import { ask, killed, service, started, statusOf } from '../support/services.js'
 import { APP } from '../support/succession-clients.js'
 import { isRunning } from '../support/successions.js'
 import { until } from '../support/wait.js'
@@ -57,3 +57,20 @@ for (const mode of MODES) {
     assert.deepEqual([...manager.kept.keys()], names, 'the same sockets are kept under the same names')
   })
 }
+
+test('a start that fails leaves the port to the next one, with the clients that wait at it', async (t) => {
+  const manager = storingManager(t)
+  const port = await freePort()
+  const options = { words: [], script: program(t, FIXED), manager, env: { PORT: String(port) } }
+  const first = await service(t, options)
+  const { workers } = await statusOf(t)
+  await killed(first.child.pid as number)
+  await until('its workers have ended', () => !workers.some((worker) => isRunning(worker.pid)))
+  const waiting = get({ port })
+  waiting.catch(() => {})
+  const fails = started(t, { ...options, script: program(t, `throw new Error('on purpose')`) })
+  assert.notEqual(await fails.ended, 0)
+  await service(t, options)
+  assert.equal((await waiting).status, 200)
+  assert.deepEqual([...manager.kept.keys()], ['handover-1'])
+})

@@ -1,11 +1,16 @@
 /** A supervisor as a service: its manager knows who it is, and keeps its ports while nobody is there. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import test from 'node:test'
+import { Service, Supervisor } from '../../src/index.js'
 import { get } from '../support/client.js'
+import { noLeak } from '../support/descriptors.js'
 import { storingManager } from '../support/notify-manager.js'
 import { freePort, program } from '../support/programs.js'
 import { APP } from '../support/succession-clients.js'
 import { isRunning, succession } from '../support/successions.js'
+import { supervise } from '../support/supervised.js'
+import { channelPair } from '../support/things.js'
 import { until } from '../support/wait.js'
 
 const FIXED = APP.replace('listen(0,', 'listen(Number(process.env.PORT),')
@@ -119,3 +124,70 @@ setInterval(() => {}, 1000)
   await until('one is forgotten', () => told.kept.size === 1)
   assert.deepEqual([...told.kept.keys()], ['handover-1'])
 })
+
+test('a port that is opened under a successor has a name of its own', async (t) => {
+  const told = storingManager(t)
+  const source = `${FIXED}
+import net from 'node:net'
+let other
+process.on('SIGWINCH', () => {
+  other = net.createServer().listen(0, '127.0.0.1')
+})
+process.on('SIGUSR1', () => other.close())
+`
+  const env = { NOTIFY_SOCKET: told.address, PORT: String(await freePort()), WORKERS: '1' }
+  const app = await succession(t, program(t, source), env)
+  await until('the port is kept', () => told.kept.size === 1)
+  const first = told.kept.get('handover-1')
+  await app.replace()
+  process.kill(app.pids[0] as number, 'SIGWINCH')
+  await until('another is kept', () => told.kept.size === 2)
+  process.kill(app.pids[0] as number, 'SIGUSR1')
+  await until('it is forgotten', () => told.kept.size === 1)
+  assert.deepEqual([...told.kept], [['handover-1', first]])
+})
+
+test('ports that only the options of a successor have are kept, too', async (t) => {
+  noLeak(t)
+  const told = storingManager(t)
+  const serviceOf = (supervisor: Supervisor): void => {
+    const service = new Service((error) => assert.fail(error), { NOTIFY_SOCKET: told.address })
+    t.after(() => service.end())
+    service.attend(supervisor)
+  }
+  const options = { script: program(t, APP) }
+  const { supervisor } = await supervise(t, options)
+  serviceOf(supervisor)
+  const [ours, theirs] = await channelPair(t)
+  const [heir] = await Promise.all([
+    Supervisor.takeOver(theirs, { ...options, listen: [{ host: '127.0.0.1', port: 0 }] }),
+    supervisor.handOverTo(ours),
+  ])
+  t.after(() => heir.kill())
+  serviceOf(heir)
+  await until('both are kept', () => told.kept.size === 2)
+  assert.deepEqual([...told.kept.keys()], ['handover-1', 'handover-2'])
+})
+
+for (const rolling of [false, true]) {
+  test(`the manager hears the end of the last reload, also of one that a later one ended (${rolling ? 'rolling' : 'all at once'})`, async (t) => {
+    noLeak(t)
+    const told = storingManager(t)
+    const { supervisor } = await supervise(t, { script: program(t, APP) })
+    const service = new Service((error) => assert.fail(error), { NOTIFY_SOCKET: told.address })
+    t.after(() => service.end())
+    service.attend(supervisor)
+    const mute = program(t, 'setInterval(() => {}, 1000)')
+    const reloading = once(supervisor, 'reloading')
+    const first = assert.rejects(supervisor.reload({ script: mute, rolling }), { code: 'ERR_HANDOVER_SUPERSEDED' })
+    await reloading
+    const fails = program(t, 'process.exit(1)')
+    await assert.rejects(supervisor.reload({ script: fails, rolling, supersede: true }), {
+      code: 'ERR_HANDOVER_WORKERS_FAILED',
+    })
+    await first
+    const steps = (): string[] => told.told.flatMap((line) => /^(RELOADING|READY)=1/.exec(line)?.[1] ?? [])
+    await until('all is told', () => steps().length === 4)
+    assert.deepEqual(steps(), ['RELOADING', 'READY', 'RELOADING', 'READY'])
+  })
+}

@@ -25,12 +25,23 @@ const processes = new WeakMap<TestContext, Set<number>>()
 
 /** Starts one with two workers, which are ready; all its processes end with the test. */
 export async function service(t: TestContext, options: ServiceOptions): Promise<Command> {
+  const run = started(t, options)
+  await run.line(/(?:worker \d ready[\s\S]*){2}/)
+  await statusOf(t)
+  return run
+}
+
+/** The same without waiting for anything. */
+export function started(t: TestContext, options: ServiceOptions): Command {
   const { words, script, manager, env } = options
   const pids = processes.get(t) ?? new Set()
   processes.set(t, pids)
   const kept = [...(manager?.kept ?? [])]
   const main = [join(root, 'dist/src/cli/main.js'), 'run', '-w', '2', ...words, script]
-  // The command's own end waits for all that hold its output open.
+  // Before the command's own end, which waits for all that hold its output open.
+  t.after(() => {
+    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
+  })
   const run = command(t, '/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, ...main], {
     descriptors: kept.map(([, descriptor]) => descriptor),
     env: {
@@ -42,12 +53,7 @@ export async function service(t: TestContext, options: ServiceOptions): Promise<
       ...env,
     },
   })
-  t.after(() => {
-    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
-  })
   pids.add(run.child.pid as number)
-  await run.line(/(?:worker \d ready[\s\S]*){2}/)
-  await statusOf(t)
   return run
 }
 

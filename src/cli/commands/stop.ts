@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Command } from 'commander'
+import type { ControlClient } from '../../control/client.js'
+import type { HandoverError } from '../../errors.js'
 import { seconds } from '../parsers.js'
 import { perform, type RemoteOptions, remoteCommand } from '../remote.js'
 import { withSteps } from '../steps.js'
@@ -22,16 +24,26 @@ export function stopCommand(): Command {
     .option('--timeout <seconds>', 'time that open connections have', seconds(0, 86_400))
     .action(async (options: Options) => {
       process.exitCode = await perform(options, async (client) => {
-        const { now, timeout } = options
-        const order = { ...(now ? { now } : {}), ...(timeout === undefined ? {} : { milliseconds: timeout }) }
-        const said = (): string => `${client.welcome.name} has stopped`
-        await withSteps(client, options, { command: 'stop', order, said })
-        await client.ended
-        // One that nobody looks after stays a zombie: that is an end, too.
-        for (let looks = LOOKS; looks > 0 && isThere(client.pid); looks--) await delay(LOOK)
-        return 0
+        try {
+          return await stop(client, options)
+        } catch (error) {
+          if ((error as HandoverError).code !== 'ERR_HANDOVER_REPLACED') throw error
+        }
+        // Its process was replaced in this very moment: the other one is asked.
+        client.close()
+        return perform({ ...options, name: client.welcome.name }, (heir) => stop(heir, options))
       })
     })
+}
+
+async function stop(client: ControlClient, { now, timeout, json }: Options): Promise<number> {
+  const order = { ...(now ? { now } : {}), ...(timeout === undefined ? {} : { milliseconds: timeout }) }
+  const said = (): string => `${client.welcome.name} has stopped`
+  await withSteps(client, { json }, { command: 'stop', order, said })
+  await client.ended
+  // One that nobody looks after stays a zombie: that is an end, too.
+  for (let looks = LOOKS; looks > 0 && isThere(client.pid); looks--) await delay(LOOK)
+  return 0
 }
 
 /** It has ended, and its parent has not asked how. Where nobody can tell it is none. */

@@ -42,6 +42,10 @@ export class PortStore implements PortKeeper {
     return null
   }
 
+  known(name: string): void {
+    this.#names.add(name)
+  }
+
   opened(port: ListeningPort): string | null {
     if (!this.#notifier.supervised) return null
     let number = 1
@@ -61,6 +65,11 @@ export class PortStore implements PortKeeper {
   /** Nobody asks for what is left: closes it, here and in the store. */
   closeRest(): void {
     for (const { name } of this.#passed ?? []) if (name.startsWith(STORED)) this.closed(name)
+    this.close()
+  }
+
+  /** The same here alone: the next start finds it in the store. */
+  close(): void {
     this.#passed?.close()
   }
 }

@@ -60,7 +60,12 @@ export class Service {
   /** The supervisor serves. What was passed and nobody asks for within ten seconds is closed. */
   serving(supervisor: Supervisor): void {
     this.#ready(supervisor)
-    setTimeout(() => this.#store.closeRest(), SERVICE_PORTS_WAIT).unref()
+    const end = this.#end
+    const timer = setTimeout(() => this.#store.closeRest(), SERVICE_PORTS_WAIT).unref()
+    this.#end = () => {
+      clearTimeout(timer)
+      end()
+    }
   }
 
   #ready(supervisor: Supervisor): void {
@@ -82,6 +87,10 @@ export class Service {
     const pid = await startHeir(supervisor, {
       ...options,
       env: { ...(options.env ?? process.env), ...this.environment },
+      frozen: () => {
+        this.#store.closeRest() // nobody but this process knows of it
+        options.frozen?.()
+      },
     })
     await this.replacedBy(pid)
     return pid
@@ -98,10 +107,10 @@ export class Service {
     }
   }
 
-  /** Nothing more is said. */
+  /** Nothing more is said. What was passed and nobody asked for stays in the store, for the next start. */
   end(): void {
     this.#end()
-    this.#store.closeRest()
+    this.#store.close()
   }
 
   #tell(told: Promise<boolean>): void {

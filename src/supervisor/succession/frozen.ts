@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { HandoverError } from '../../errors.js'
+import { guarded } from '../../guarded.js'
 import { SUCCESSION_INTERVAL } from '../../limits.js'
 import type { Slot } from '../slot.js'
 import type { HeldWorker } from '../slot-record.js'
@@ -86,11 +87,11 @@ export class Frozen {
   /** Another goes on: every copy here is closed in silence, and nothing is done to anybody. The gate stays closed. */
   letGo(): void {
     const { generations, ports, dispatcher, tickets } = this.#parts
-    tickets?.stop()
-    generations.letGo()
+    guarded(() => tickets?.stop())
+    guarded(() => generations.letGo())
     for (const { id, port } of ports.entries) {
-      dispatcher.shut(id)
-      port.abandon()
+      guarded(() => dispatcher.shut(id))
+      guarded(() => port.abandon())
     }
   }
 }

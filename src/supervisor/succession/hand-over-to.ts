@@ -78,7 +78,7 @@ export async function handOverTo(
     }
     throw notReplaced(error)
   }
-  frozen.letGo()
+  frozen.letGo() // whatever fails there, it is the other's
   channel.close()
 }
 

@@ -35,6 +35,7 @@ export class Rebuilt {
   readonly #outputs = new Map<Slot, WorkerThings>()
   /** Of all generations, in the order in which they are described. */
   readonly #slots: Slot[] = []
+  #resumed = 0
 
   /** @throws {HandoverError} ERR_HANDOVER_IDENTITY: something is not what it is said to be; all is closed then */
   constructor(parts: Parts, description: Description, things: readonly Descriptor[]) {
@@ -46,6 +47,7 @@ export class Rebuilt {
       this.#numbers()
       this.#generations()
       this.#ports()
+      this.#kept()
     } catch (error) {
       this.discard()
       throw error
@@ -56,8 +58,9 @@ export class Rebuilt {
     return this.#outputs.size
   }
 
+  /** Without those that only this process has. */
   get ports(): number {
-    return this.#parts.ports.entries.length
+    return this.#resumed
   }
 
   #numbers(): void {
@@ -113,6 +116,7 @@ export class Rebuilt {
       const slots = users.map((index) => this.#slots[index]).filter((slot) => slot !== undefined)
       const made = sockets.map((socket) => this.#socket(socket))
       const { id } = ports.resume({ ...record, sockets: made, users: new Set(slots) })
+      this.#resumed += 1
       dispatcher.lanes.at(-1)?.freeze(true)
       for (const slot of slots) {
         const { target, pulse } = slot
@@ -130,6 +134,16 @@ export class Rebuilt {
     })
     port.addRetired(retired)
     return { port, place, kept }
+  }
+
+  /** What is only used once it is ours is all there, each for one thing: then it is too late to find out. */
+  #kept(): void {
+    const { waiting, along } = this.#description
+    const outputs = [...this.#outputs.values()].flatMap(({ stdout, stderr }) => [stdout?.at ?? [], stderr?.at ?? []])
+    const used = [...outputs.flat(), ...waiting.map(({ descriptor }) => descriptor), ...along.map(([, at]) => at)]
+    for (const at of used) this.#lent(at)
+    if (new Set(used).size < used.length) throw notAsSaid('a descriptor is used twice')
+    for (const { route, proxied } of waiting) if (route !== null) decodeProxied(proxied)
   }
 
   /** What came along, by name. Gives it. */

@@ -1,6 +1,7 @@
 import { wholeMilliseconds } from '../../arguments.js'
 import type { Channel } from '../../channel/channel.js'
 import { HandoverError } from '../../errors.js'
+import { guarded } from '../../guarded.js'
 import type { Descriptor } from '../../sendmsg/descriptor.js'
 import type { SettledOptions } from '../options.js'
 import { checkTimes, type HandOverToOptions, handOverTo } from './hand-over-to.js'
@@ -71,8 +72,9 @@ export class Succession {
     } finally {
       this.#underWay = null
     }
-    for (const part of this.#owner.parts) part.stop()
-    this.#owner.succeeded(channel.peer?.pid ?? 0)
+    // Whoever rejects now is taken for the one that goes on.
+    for (const part of this.#owner.parts) guarded(() => part.stop())
+    guarded(() => this.#owner.succeeded(channel.peer?.pid ?? 0))
   }
 
   #checkMovable(): void {
