@@ -111,3 +111,9 @@ test('lengths of time settle to milliseconds, sizes to bytes, short forms to lon
 test('what is undefined is as if it were left out', () => {
   assert.deepEqual(faults({ workers: undefined, groups: { api: { script: undefined } } }), [])
 })
+
+test('sizes are told as elsewhere, with or without the b', () => {
+  for (const maxMemory of ['300M', '300mb', '300 MB', 300 * 1024 ** 2]) {
+    assert.equal(readConfig({ maxMemory }, 'handover.config.json').maxMemory, 300 * 1024 ** 2)
+  }
+})

@@ -90,8 +90,10 @@ function socket(about: string, path: string, ground = dirname(path)): Finding {
   if (there?.isDirectory()) return system(about, `${path} is a folder: name a path in it`)
   if (there?.isSocket() === false) return system(about, `${path} is there and is no socket: choose another path`)
   const found = groundOf(ground)
-  const missing = found.path === resolve(ground) ? null : `there is no folder ${ground}`
-  return inFolder(about, { ...found, fault: found.fault ?? missing })
+  if (found.fault === null && found.path !== resolve(ground)) {
+    return system(about, `there is no folder ${ground}: make it, or choose another path`)
+  }
+  return inFolder(about, found)
 }
 
 /** A folder that files can be made in, or that can be made itself. */
