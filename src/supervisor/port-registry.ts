@@ -257,7 +257,7 @@ export class PortRegistry {
     if (entry.users.size > 0 || entry.own) return
     this.#entries.delete(entry.key)
     this.#dispatcher.shut(entry.id)
-    entry.port.close(this.#retired) // who stops may close its port by itself: the next start has it all the same
+    entry.port.close()
   }
 
   /** Accepts what waits in the kernel's queues, then listens no more; what was accepted is still handed over. */
