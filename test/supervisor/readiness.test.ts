@@ -5,16 +5,12 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { HandoverError, ReadinessOptions } from '../../src/index.js'
 import { noLeak } from '../support/descriptors.js'
-import { APP, answer, load, states, steps, workers } from '../support/generations.js'
+import { APP, answer, both, load, states, steps, workers } from '../support/generations.js'
 import { fixture, scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
-const both = [
-  { threads: false, kind: 'processes' },
-  { threads: true, kind: 'threads' },
-]
 const readiness: ReadinessOptions = { http: '/ready', interval: 20 }
 
 for (const { threads, kind } of both) {

@@ -6,17 +6,13 @@ import test from 'node:test'
 import type { HandoverError } from '../../src/index.js'
 import { isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
-import { APP, answer, load, states, steps, workers } from '../support/generations.js'
+import { APP, answer, both, load, states, steps, workers } from '../support/generations.js'
 import { keepAlive } from '../support/keep-alive.js'
 import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
-const both = [
-  { threads: false, kind: 'processes' },
-  { threads: true, kind: 'threads' },
-]
 /** Longer than any test: it is over when something happens. */
 const LONG = 60_000
 

@@ -4,16 +4,11 @@ import test from 'node:test'
 import type { HandoverError } from '../../src/index.js'
 import { isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
-import { APP, answer, hanging, load, mostWorkers, states, steps, workers } from '../support/generations.js'
+import { APP, answer, both, hanging, load, mostWorkers, states, steps, workers } from '../support/generations.js'
 import { keepAlive } from '../support/keep-alive.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
-
-const both = [
-  { threads: false, kind: 'processes' },
-  { threads: true, kind: 'threads' },
-]
 
 for (const { threads, kind } of both) {
   test(`a rolling reload replaces worker by worker, with one more than usual, and no request fails (${kind})`, async (t) => {

@@ -3,14 +3,9 @@ import { once } from 'node:events'
 import test from 'node:test'
 import { isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
-import { APP, answer, hanging, load, states, workers } from '../support/generations.js'
+import { APP, answer, both, hanging, load, states, workers } from '../support/generations.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
-
-const both = [
-  { threads: false, kind: 'processes' },
-  { threads: true, kind: 'threads' },
-]
 
 for (const { threads, kind } of both) {
   test(`scaling up and down under load fails no request, and who stays keeps its number (${kind})`, async (t) => {

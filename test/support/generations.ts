@@ -27,6 +27,12 @@ const server = createServer((request, response) => {
 server.listen(Number(PORT), '127.0.0.1')
 `
 
+/** What many rules are held to. */
+export const both = [
+  { threads: false, kind: 'processes' },
+  { threads: true, kind: 'threads' },
+]
+
 /** What the app answers over a connection of its own. */
 export async function answer({ port }: { port: number }, path = '/'): Promise<string> {
   const { status, body } = await get({ port }, path)
