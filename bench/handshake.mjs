@@ -15,6 +15,7 @@ import { connectionsText, measureConnections, ratiosOf } from './handshake/conne
 import { downloadsText, measureDownloads } from './handshake/downloads.mjs'
 import { makeCertificate, overHttp, overTls, underAttack } from './handshake/fronts.mjs'
 import { hostileText, measureHostile } from './handshake/hostile.mjs'
+import { chosen, interruption, whole } from './options.mjs'
 import { needWrk } from './wrk.mjs'
 
 const PARTS = ['http', 'tls', 'downloads', 'hostile']
@@ -27,22 +28,14 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: PARTS.join(',') },
   },
 })
-const interrupt = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt.abort(new Error(signal)))
+const interrupted = interruption()
 const how = {
-  rounds: whole('rounds'),
-  seconds: whole('seconds'),
-  mebibytes: whole('mebibytes'),
-  signal: interrupt.signal,
+  rounds: whole(options, 'rounds'),
+  seconds: whole(options, 'seconds'),
+  mebibytes: whole(options, 'mebibytes'),
+  signal: interrupted,
 }
-const only = options.only.split(',')
-const unknown = only.find((part) => !PARTS.includes(part))
-if (unknown !== undefined) throw new RangeError(`--only takes ${PARTS.join(', ')}, with commas between, not ${unknown}`)
-
-function whole(name) {
-  if (/^[1-9]\d{0,3}$/.test(options[name])) return Number(options[name])
-  throw new RangeError(`--${name} takes a whole number from 1, not ${options[name]}`)
-}
+const only = chosen(options.only, PARTS)
 
 function need(program) {
   try {
@@ -127,6 +120,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(interrupt.signal.aborted ? 'interrupted' : error.message)
+  console.error(interrupted.aborted ? 'interrupted' : error.message)
   process.exitCode = 1
 })

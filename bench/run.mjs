@@ -11,6 +11,7 @@ import { root } from './compile.mjs'
 import { contenders, start, stopAll } from './contenders.mjs'
 import { cpuOf } from './cpu.mjs'
 import { measureDescriptors } from './descriptors.mjs'
+import { interruption, whole } from './options.mjs'
 import { cell, rotated, spread, table } from './table.mjs'
 import { load, needWrk } from './wrk.mjs'
 
@@ -37,23 +38,17 @@ const { values: options } = parseArgs({
     'no-descriptors': { type: 'boolean', default: false },
   },
 })
-const rounds = whole('rounds')
-const seconds = whole('seconds')
-const workers = whole('workers')
+const rounds = whole(options, 'rounds')
+const seconds = whole(options, 'seconds')
+const workers = whole(options, 'workers')
 
-function whole(name) {
-  if (/^[1-9]\d{0,3}$/.test(options[name])) return Number(options[name])
-  throw new RangeError(`--${name} takes a whole number from 1, not ${options[name]}`)
-}
-
-const interrupt = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt.abort(new Error(signal)))
+const interrupted = interruption()
 
 /** One contender under load: CPU is read right before and behind it. */
 async function measure({ port, master, workers }) {
-  await load(port, WARM_UP, interrupt.signal)
+  await load(port, WARM_UP, interrupted)
   const before = [master, ...workers].map(cpuOf)
-  const { requests, microseconds, p50, p99, errors } = await load(port, seconds, interrupt.signal)
+  const { requests, microseconds, p50, p99, errors } = await load(port, seconds, interrupted)
   const used = [master, ...workers].map((pid, i) => cpuOf(pid) - before[i])
   return {
     rate: (requests / microseconds) * 1e6,
@@ -145,7 +140,7 @@ async function main() {
   console.log(`Node ${node}, Linux ${kernel}, ${cores} cores. Medians (min–max) over the rounds; ratios within each.\n`)
   console.log(`${figuresTable(measured)}\n\n${ratiosTable(ratios)}\n`)
 
-  const descriptors = options['no-descriptors'] ? null : await measureDescriptors({ rounds, signal: interrupt.signal })
+  const descriptors = options['no-descriptors'] ? null : await measureDescriptors({ rounds, signal: interrupted })
   if (descriptors !== null) console.log(descriptors.text)
 
   mkdirSync(`${root}build`, { recursive: true })
@@ -158,6 +153,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(interrupt.signal.aborted ? 'interrupted' : error.message)
+  console.error(interrupted.aborted ? 'interrupted' : error.message)
   process.exitCode = 1
 })

@@ -11,6 +11,7 @@ import { argv } from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import { built, compiled, root } from './compile.mjs'
+import { whole } from './options.mjs'
 import { cell, rotated, spread, table } from './table.mjs'
 
 const SELF = fileURLToPath(import.meta.url)
@@ -159,11 +160,6 @@ function aimOf({ other, most, met }) {
 function ratiosTable(ratios) {
   const rows = ratios.map((row) => [`${row.subject} / ${row.other}`, cell(row.reached, 2), aimOf(row)])
   return table(['time, handover / other', 'ratio', 'aim'], rows)
-}
-
-function whole(options, name) {
-  if (/^[1-9]\d{0,4}$/.test(options[name])) return Number(options[name])
-  throw new RangeError(`--${name} takes a whole number from 1, not ${options[name]}`)
 }
 
 async function main() {

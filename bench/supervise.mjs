@@ -9,6 +9,7 @@ import { cpus, release, tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { compiled, root } from './compile.mjs'
 import { stopAll } from './contenders.mjs'
+import { chosen, interruption, whole } from './options.mjs'
 import { masters, startAll } from './supervise/masters.mjs'
 import { measureMemory, memoryText } from './supervise/memory.mjs'
 import { measureModes, modesText } from './supervise/modes.mjs'
@@ -25,18 +26,10 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: PARTS.join(',') },
   },
 })
-const interrupt = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => interrupt.abort(new Error(signal)))
-const how = { rounds: whole('rounds'), seconds: whole('seconds'), signal: interrupt.signal }
-const workers = whole('workers')
-const only = options.only.split(',')
-const unknown = only.find((part) => !PARTS.includes(part))
-if (unknown !== undefined) throw new RangeError(`--only takes ${PARTS.join(', ')}, with commas between, not ${unknown}`)
-
-function whole(name) {
-  if (/^[1-9]\d{0,3}$/.test(options[name])) return Number(options[name])
-  throw new RangeError(`--${name} takes a whole number from 1, not ${options[name]}`)
-}
+const interrupted = interruption()
+const how = { rounds: whole(options, 'rounds'), seconds: whole(options, 'seconds'), signal: interrupted }
+const workers = whole(options, 'workers')
+const only = chosen(options.only, PARTS)
 
 /** One part after the other, with nothing else running. */
 async function measureAll(list) {
@@ -89,6 +82,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(interrupt.signal.aborted ? 'interrupted' : error.message)
+  console.error(interrupted.aborted ? 'interrupted' : error.message)
   process.exitCode = 1
 })
