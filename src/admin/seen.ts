@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
-import type { SlotState, WorkerStatus } from '../supervisor/slot.js'
 import type { SupervisorStatus } from '../supervisor/status.js'
 import type { Supervisor } from '../supervisor/supervisor.js'
+import type { SlotState, WorkerStatus } from '../supervisor/workers/slot.js'
 
 /** What of a supervisor is looked at from outside, and the one thing that can be asked of it. */
 export type Watched = Pick<Supervisor, 'status' | 'reload' | 'on' | 'off'>

@@ -3,7 +3,7 @@ import type { Values } from '../config/schema.js'
 import { UsageError } from '../config/usage-error.js'
 import { type PolicyName, policyNames } from '../dispatch/policy.js'
 import { WATCH_DELAY } from '../limits.js'
-import type { DistributionMode } from '../supervisor/distribution-options.js'
+import type { DistributionMode } from '../supervisor/ports/distribution-options.js'
 import { address, whole, workerCount } from './parsers.js'
 
 /** Options that say how a script is run; what was not typed is not there. */

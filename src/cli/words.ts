@@ -1,6 +1,6 @@
 import { printable } from '../arguments.js'
 import type { Step } from '../control/client.js'
-import type { WorkerEnd } from '../supervisor/worker.js'
+import type { WorkerEnd } from '../supervisor/workers/worker.js'
 
 /** Puts a step of a reload, and of what else is asked of a supervisor, into words; the same here and in its log. */
 export function stepText(step: Step): string {

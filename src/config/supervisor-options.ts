@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
+import type { GroupOptions } from '../supervisor/generations/places.js'
 import type { SupervisorOptions } from '../supervisor/options.js'
-import type { GroupOptions } from '../supervisor/places.js'
 import { type Handshakes, loadHandshakes, loadPolicy } from './modules.js'
 import type { Values } from './schema.js'
 

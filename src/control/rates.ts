@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { RATE_INTERVAL } from '../limits.js'
-import type { WorkerStatus } from '../supervisor/slot.js'
+import type { WorkerStatus } from '../supervisor/workers/slot.js'
 
 /** Connections taken over so far, by worker process, and when that was. */
 interface Sample {

@@ -1,5 +1,5 @@
-import type { WorkerStatus } from '../supervisor/slot.js'
 import type { SupervisorStatus } from '../supervisor/status.js'
+import type { WorkerStatus } from '../supervisor/workers/slot.js'
 import type { Rates } from './rates.js'
 import { handoverVersion } from './version.js'
 

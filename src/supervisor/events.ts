@@ -1,7 +1,7 @@
 import type { SyscallError } from '../errors.js'
 import type { SocketAddress } from '../transport/address.js'
 import type { SetbackEvent } from './setbacks.js'
-import type { WorkerEnd } from './worker.js'
+import type { WorkerEnd } from './workers/worker.js'
 
 /** Which worker an event is about. */
 export interface Told {

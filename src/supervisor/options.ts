@@ -3,19 +3,25 @@ import type { Policy } from '../dispatch/policy.js'
 import { type HandshakeOptions, type SettledHandshake, settleHandshake } from '../handshake/options.js'
 import { DRAIN_DEFAULT, RELOAD_READY_DEFAULT, TICKET_ROTATION_DEFAULT, TICKET_ROTATION_MAX } from '../limits.js'
 import type { ListenOptions } from '../transport/listening-port.js'
-import { CARE_OPTIONS, type CareOptions, type SettledCare, settleCare } from './care-options.js'
-import { type DistributionOptions, type SettledDistribution, settleDistribution } from './distribution-options.js'
+import { CARE_OPTIONS, type CareOptions, type SettledCare, settleCare } from './care/care-options.js'
 import {
   GENERATION_OPTIONS,
   type GenerationOptions,
   type SettledReadiness,
   settleHealthWindow,
   settleReadiness,
-} from './generation-options.js'
+} from './generations/generation-options.js'
+import {
+  type ChangeEnvironment,
+  type GroupOptions,
+  type Place,
+  type ProgramChange,
+  placesOf,
+} from './generations/places.js'
 import { ORPHAN_OPTIONS, type OrphanOptions, type SettledOrphans, settleOrphans } from './orphans.js'
-import { type ChangeEnvironment, type GroupOptions, type Place, type ProgramChange, placesOf } from './places.js'
-import { absoluteScript } from './script.js'
-import type { Program } from './worker.js'
+import { type DistributionOptions, type SettledDistribution, settleDistribution } from './ports/distribution-options.js'
+import { absoluteScript } from './workers/script.js'
+import type { Program } from './workers/worker.js'
 
 export interface SupervisorOptions extends DistributionOptions, GenerationOptions, CareOptions, OrphanOptions {
   /** The program every worker runs; an absolute path. Not needed where every group has its own, and all workers one. */

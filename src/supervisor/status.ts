@@ -1,13 +1,13 @@
 import type { Dispatcher } from '../dispatch/dispatcher.js'
 import type { SocketAddress } from '../transport/address.js'
 import { listenQueue } from '../transport/listen-queue.js'
-import type { GenerationStatus } from './generation.js'
-import type { Generations } from './generations.js'
-import type { PortEntry } from './port-entry.js'
-import type { PortRegistry } from './port-registry.js'
+import type { GenerationStatus } from './generations/generation.js'
+import type { Generations } from './generations/generations.js'
+import type { PortEntry } from './ports/port-entry.js'
+import type { PortRegistry } from './ports/port-registry.js'
 import type { SetbackKind, Setbacks } from './setbacks.js'
-import type { WorkerStatus } from './slot.js'
-import { type Vacancy, vacancyOf } from './slot-status.js'
+import type { WorkerStatus } from './workers/slot.js'
+import { type Vacancy, vacancyOf } from './workers/slot-status.js'
 
 export interface SupervisorStatus {
   workers: WorkerStatus[]

@@ -2,7 +2,7 @@ import { Dispatcher } from '../dispatch/dispatcher.js'
 import { STATUS_DELAY } from '../limits.js'
 import type { SupervisorEvents } from './events.js'
 import type { SettledOptions } from './options.js'
-import { PortRegistry } from './port-registry.js'
+import { PortRegistry } from './ports/port-registry.js'
 import type { Setbacks } from './setbacks.js'
 
 type Tell = <Name extends 'exhausted' | 'policyError'>(name: Name, event: SupervisorEvents[Name][0]) => void

@@ -5,10 +5,11 @@ import type { Dispatcher } from '../dispatch/dispatcher.js'
 import { HandoverError } from '../errors.js'
 import type { Descriptor } from '../sendmsg/descriptor.js'
 import { scheduleAsBatch } from '../syscalls/schedule.js'
-import type { ChannelTarget } from './channel-target.js'
+import { Staff } from './care/staff.js'
+import { StallWatch } from './care/stalls.js'
 import { type SupervisorEvents, told } from './events.js'
-import { Generations } from './generations.js'
-import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './hand-over.js'
+import { Generations } from './generations/generations.js'
+import { stopped } from './generations/stage.js'
 import {
   type ReloadOptions,
   type SettledOptions,
@@ -16,22 +17,21 @@ import {
   settleOptions,
   settleReload,
 } from './options.js'
-import type { PortKeeper } from './port-keeper.js'
-import type { PortRegistry } from './port-registry.js'
+import type { PortKeeper } from './ports/port-keeper.js'
+import type { PortRegistry } from './ports/port-registry.js'
+import { type LiveConnection, MasterHandOvers, type SupervisorHandOverOptions } from './relay/hand-over.js'
 import { Setbacks } from './setbacks.js'
-import type { Slot, SlotOwner } from './slot.js'
-import { slotOwner } from './slot-owner.js'
-import { Staff } from './staff.js'
-import { stopped } from './stage.js'
-import { StallWatch } from './stalls.js'
-import { StartUp } from './start-up.js'
 import { type SupervisorStatus, statusOf } from './status.js'
 import type { HandOverToOptions } from './succession/hand-over-to.js'
 import { orClose, Succession } from './succession/succession.js'
 import { dispatcherOf, portsOf } from './supervisor-parts.js'
-import { TicketSecrets } from './ticket-secrets.js'
-import type { WorkerEnd } from './worker.js'
-import { WorkerWords } from './worker-words.js'
+import type { ChannelTarget } from './workers/channel-target.js'
+import type { Slot, SlotOwner } from './workers/slot.js'
+import { slotOwner } from './workers/slot-owner.js'
+import { StartUp } from './workers/start-up.js'
+import { TicketSecrets } from './workers/ticket-secrets.js'
+import type { WorkerEnd } from './workers/worker.js'
+import { WorkerWords } from './workers/worker-words.js'
 
 /**
  * Starts workers, opens the ports they ask for, hands them connections, and fills the place of those that die.

@@ -1,7 +1,7 @@
 /** How long workers take to claim what they are given is told, of late, where they are given anything. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ClaimClock } from '../../src/supervisor/claim-latency.js'
+import { ClaimClock } from '../../src/supervisor/workers/claim-latency.js'
 import { get, inParallel } from '../support/client.js'
 import { noLeak } from '../support/descriptors.js'
 import { allAccept } from '../support/distributed.js'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import net from 'node:net'
 import test from 'node:test'
-import { WorkerOutputs } from '../../src/supervisor/worker-output.js'
+import { WorkerOutputs } from '../../src/supervisor/workers/worker-output.js'
 import { socketpair } from '../../src/syscalls/socket.js'
 import { noLeak } from '../support/descriptors.js'
 import { until } from '../support/wait.js'

@@ -7,7 +7,7 @@ import { getsockoptInt } from '../../syscalls/sockopt.js'
 import { socketAddress } from '../../transport/address.js'
 import { ListeningPort, type ListenOptions } from '../../transport/listening-port.js'
 import { isAbstract, isBoundTo } from '../../transport/socket-path.js'
-import type { PortKeeper } from '../port-keeper.js'
+import type { PortKeeper } from '../ports/port-keeper.js'
 
 /** What the names of ports begin with that this program has put into the descriptor store. */
 const STORED = 'handover-'

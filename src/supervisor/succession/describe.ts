@@ -1,11 +1,11 @@
 import { closeMany } from '../../syscalls/descriptor.js'
 import { pidfdOpen } from '../../syscalls/pidfd.js'
 import { encodeProxied } from '../../transport/proxied.js'
-import type { Generation } from '../generation.js'
-import type { Place } from '../places.js'
-import type { Slot } from '../slot.js'
-import type { HeldWorker, SlotRecord } from '../slot-record.js'
-import type { Program } from '../worker.js'
+import type { Generation } from '../generations/generation.js'
+import type { Place } from '../generations/places.js'
+import type { Slot } from '../workers/slot.js'
+import type { HeldWorker, SlotRecord } from '../workers/slot-record.js'
+import type { Program } from '../workers/worker.js'
 import {
   type Description,
   type GenerationRecord,

@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { HandoverError } from '../../errors.js'
 import { guarded } from '../../guarded.js'
 import { SUCCESSION_INTERVAL } from '../../limits.js'
-import type { Slot } from '../slot.js'
-import type { HeldWorker } from '../slot-record.js'
+import type { Slot } from '../workers/slot.js'
+import type { HeldWorker } from '../workers/slot-record.js'
 import type { Parts } from './parts.js'
 
 /**

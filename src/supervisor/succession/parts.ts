@@ -1,10 +1,10 @@
 import type { Dispatcher } from '../../dispatch/dispatcher.js'
-import type { Generations } from '../generations.js'
-import type { PortRegistry } from '../port-registry.js'
+import type { Generations } from '../generations/generations.js'
+import type { PortRegistry } from '../ports/port-registry.js'
 import type { Setbacks } from '../setbacks.js'
-import type { SlotOwner } from '../slot.js'
-import type { StartUp } from '../start-up.js'
-import type { TicketSecrets } from '../ticket-secrets.js'
+import type { SlotOwner } from '../workers/slot.js'
+import type { StartUp } from '../workers/start-up.js'
+import type { TicketSecrets } from '../workers/ticket-secrets.js'
 
 /** What a supervisor is made of, as far as another can go on with it. */
 export interface Parts {

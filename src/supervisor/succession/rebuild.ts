@@ -6,12 +6,12 @@ import { arrivalNote } from '../../transport/arrival-note.js'
 import { WaitingArrivals } from '../../transport/arrivals.js'
 import { ListeningPort } from '../../transport/listening-port.js'
 import { decodeProxied } from '../../transport/proxied.js'
-import { Generation } from '../generation.js'
-import type { Place } from '../places.js'
-import type { ResumedPort } from '../port-entry.js'
-import type { Slot } from '../slot.js'
-import type { Program } from '../worker.js'
-import { inheritWorker } from '../worker-inherited.js'
+import { Generation } from '../generations/generation.js'
+import type { Place } from '../generations/places.js'
+import type { ResumedPort } from '../ports/port-entry.js'
+import type { Slot } from '../workers/slot.js'
+import type { Program } from '../workers/worker.js'
+import { inheritWorker } from '../workers/worker-inherited.js'
 import type {
   Description,
   GenerationRecord,
