@@ -52,7 +52,7 @@ test('what is wrong is said in a line, with the code of its class', async (t) =>
   const script = fixture('http-pid.mjs')
   const wrong = handover(t, [...args, '--admin', 'example.org:1', script])
   assert.equal(await wrong.ended, 100)
-  assert.match(wrong.stderr(), /an address is \[host:\]port/)
+  assert.match(wrong.stderr(), /It takes \[host:\]port/)
   const short = handover(t, [...args, '--admin', '0', script], {
     env: { ...process.env, HANDOVER_ADMIN_TOKEN: 'short' },
   })

@@ -7,6 +7,7 @@ import { connect, get } from '../support/client.js'
 import { controlFolder, handover, isAlive } from '../support/command.js'
 import { fixture, scratch } from '../support/paths.js'
 import { AT_ONCE, done, LISTENS, objects, started } from '../support/steered.js'
+import { isRunning } from '../support/successions.js'
 
 test('reload waits, shows its steps, and new connections find the new workers', async (t) => {
   const { run, port } = await started(t, ['-w', '2'])
@@ -203,7 +204,7 @@ test('stop waits until process and socket are gone', async (t) => {
   const { code, out } = await done(t, 'stop')
   assert.equal(code, 0)
   assert.match(out, /http-pid has stopped/)
-  assert.ok(run.child.exitCode !== null || !isAlive(run.child.pid as number))
+  assert.ok(!isRunning(run.child.pid as number))
   assert.equal(await run.ended, 0)
   assert.deepEqual(readdirSync(controlFolder(t)), [])
   assert.equal((await done(t, 'status')).code, 3)
