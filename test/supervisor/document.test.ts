@@ -41,7 +41,7 @@ test('the page lists exactly the events of the code', () => {
 })
 
 test('the page lists exactly the fields of a status', () => {
-  const fields = ['slot-status.ts', 'pulse.ts', '../dispatch/target.ts'].flatMap((file) => {
+  const fields = ['workers/slot-status.ts', 'care/pulse.ts', '../dispatch/target.ts'].flatMap((file) => {
     const source = readFileSync(join(root, 'src/supervisor', file), 'utf8')
     const block = /interface (?:WorkerStatus|PulseStatus|TargetStatus)[^{]*\{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
     return [...block.matchAll(/^ {2}(?:readonly )?(\w+):/gm)].map(([, name]) => name)

@@ -85,7 +85,7 @@ createServer({ key: readFileSync(${JSON.stringify(keyFile)}), cert: readFileSync
 test('the page tells of every field of readiness', () => {
   const page = readFileSync(`${root}/docs/run.md`, 'utf8')
   const section = page.slice(page.indexOf('### When is a generation ready?'), page.indexOf('### The way back'))
-  const source = readFileSync(`${root}/src/supervisor/generation-options.ts`, 'utf8')
+  const source = readFileSync(`${root}/src/supervisor/generations/generation-options.ts`, 'utf8')
   const block = /interface ReadinessOptions \{([\s\S]*?)\n\}/.exec(source)?.[1] ?? ''
   const fields = [...block.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name as string)
   assert.deepEqual(fields, ['http', 'command', 'explicit', 'interval', 'timeout'])
