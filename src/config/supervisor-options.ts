@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { CARE_OPTIONS } from '../supervisor/care/care-options.js'
 import type { GroupOptions } from '../supervisor/generations/places.js'
 import type { SupervisorOptions } from '../supervisor/options.js'
 import { type Handshakes, loadHandshakes, loadPolicy } from './modules.js'
@@ -18,14 +19,9 @@ const SAME = [
   'readiness',
   'healthWindow',
   'distribution',
-  'heartbeat',
-  'hungAfter',
-  'maxMemory',
-  'maxLag',
-  'crashLoop',
-  'affinity',
   'orphans',
   'ticketRotation',
+  ...CARE_OPTIONS,
 ] as const satisfies readonly (keyof Values)[]
 
 /**

@@ -1,10 +1,11 @@
 /** `handover run` as a service: its manager is told by whoever is the main process. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ask } from '../support/asked.js'
 import { handover } from '../support/command.js'
 import { storingManager } from '../support/notify-manager.js'
 import { program } from '../support/programs.js'
-import { ask, service } from '../support/services.js'
+import { service } from '../support/services.js'
 import { AT_ONCE } from '../support/steered.js'
 import { APP } from '../support/succession-clients.js'
 import { isRunning } from '../support/successions.js'

@@ -1,10 +1,11 @@
 /** `handover run` as a service that is killed: its manager keeps its ports, and the next one serves them. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { ask } from '../support/asked.js'
 import { get } from '../support/client.js'
 import { storingManager } from '../support/notify-manager.js'
 import { freePort, program } from '../support/programs.js'
-import { ask, killed, service, started, statusOf } from '../support/services.js'
+import { killed, service, started, statusOf } from '../support/services.js'
 import { APP } from '../support/succession-clients.js'
 import { isRunning } from '../support/successions.js'
 import { until } from '../support/wait.js'

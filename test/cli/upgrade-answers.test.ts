@@ -4,9 +4,10 @@ import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
 import test from 'node:test'
+import { ask } from '../support/asked.js'
 import { handover } from '../support/command.js'
 import { scratch } from '../support/paths.js'
-import { ask, service, status } from '../support/upgraded.js'
+import { service, status } from '../support/upgraded.js'
 import { until } from '../support/wait.js'
 
 test('a reload whose old workers still finish is done when another process has them, and says which', async (t) => {

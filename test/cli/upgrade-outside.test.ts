@@ -4,11 +4,12 @@ import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { askAt, TOKEN } from '../support/admin.js'
+import { ask } from '../support/asked.js'
 import { controlFolder, handover } from '../support/command.js'
 import { scratch } from '../support/paths.js'
 import { freePort } from '../support/programs.js'
 import { isRunning } from '../support/successions.js'
-import { ask, type Status, service, status } from '../support/upgraded.js'
+import { type Status, service, status } from '../support/upgraded.js'
 import { until } from '../support/wait.js'
 
 test('after an upgrade the admin address tells the generation that serves', async (t) => {

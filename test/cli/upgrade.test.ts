@@ -4,9 +4,10 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import test, { type TestContext } from 'node:test'
+import { ask } from '../support/asked.js'
 import { handover } from '../support/command.js'
 import { isRunning } from '../support/successions.js'
-import { ask, service, status } from '../support/upgraded.js'
+import { service, status } from '../support/upgraded.js'
 import { until } from '../support/wait.js'
 
 const MODES = process.platform === 'linux' ? ['dispatch', 'share', 'reuseport'] : ['dispatch', 'share']

@@ -1,11 +1,11 @@
 /** `handover run` as a service: started with what its manager keeps, replaced, killed, and started again. */
-import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { ControlClient } from '../../src/control/client.js'
 import type { ControlStatus } from '../../src/control/status-answer.js'
-import { type Command, command, controlFolder, handover } from './command.js'
+import { processesOf } from './asked.js'
+import { type Command, command, controlFolder } from './command.js'
 import type { StoringManager } from './notify-manager.js'
 import { root } from './paths.js'
 import { isRunning } from './successions.js'
@@ -20,9 +20,6 @@ export interface ServiceOptions {
   manager?: StoringManager
 }
 
-/** Every process that was a service of a test, or a worker of one. */
-const processes = new WeakMap<TestContext, Set<number>>()
-
 /** Starts one with two workers, which are ready; all its processes end with the test. */
 export async function service(t: TestContext, options: ServiceOptions): Promise<Command> {
   const run = started(t, options)
@@ -34,14 +31,9 @@ export async function service(t: TestContext, options: ServiceOptions): Promise<
 /** The same without waiting for anything. */
 export function started(t: TestContext, options: ServiceOptions): Command {
   const { words, script, manager, env } = options
-  const pids = processes.get(t) ?? new Set()
-  processes.set(t, pids)
+  const pids = processesOf(t)
   const kept = [...(manager?.kept ?? [])]
   const main = [join(root, 'dist/src/cli/main.js'), 'run', '-w', '2', ...words, script]
-  // Before the command's own end, which waits for all that hold its output open.
-  t.after(() => {
-    for (const pid of pids) if (isRunning(pid)) process.kill(pid, 'SIGKILL')
-  })
   const run = command(t, '/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, ...main], {
     descriptors: kept.map(([, descriptor]) => descriptor),
     env: {
@@ -57,22 +49,13 @@ export function started(t: TestContext, options: ServiceOptions): Command {
   return run
 }
 
-/** Runs a command to its end, with success. @returns its answer; it is one JSON object a line */
-export async function ask(t: TestContext, ...args: string[]): Promise<Record<string, unknown>> {
-  const run = handover(t, [...args, '--json'])
-  assert.equal(await run.ended, 0, run.said())
-  const answer = JSON.parse(run.stdout().trim().split('\n').at(-1) as string) as Record<string, unknown>
-  if (typeof answer.pid === 'number') processes.get(t)?.add(answer.pid)
-  return answer
-}
-
 /** Asked without a command, which is a process more. */
 export async function statusOf(t: TestContext): Promise<ControlStatus> {
   const folder = controlFolder(t)
   const socket = readdirSync(folder).find((name) => name.endsWith('.sock'))
   const client = await ControlClient.connect(join(folder, String(socket)))
   const status = await client.request<ControlStatus>('status').finally(() => client.close())
-  for (const { pid } of status.workers) processes.get(t)?.add(pid)
+  for (const { pid } of status.workers) processesOf(t).add(pid)
   return status
 }
 
