@@ -53,8 +53,8 @@ const env = {
   // path of both: it aborts, and the abort is what leaves a report, with the line at fault in its stack.
   UBSAN_OPTIONS: `halt_on_error=1:abort_on_error=1:print_stacktrace=1:log_path=${join(reports, 'report')}`,
 }
-// Several times as slow as without, and Node 20 counts a whole file, not a test.
-const args = ['--test', '--test-concurrency=3', '--test-timeout=480000', ...chosen]
+// Several times as slow as without, and Node 20 counts a whole file, not a test. What failed is said again at the end.
+const args = ['--test', '--test-concurrency=3', '--test-timeout=480000', '--test-reporter=spec', ...chosen]
 console.log(
   `> cd ${folder} && LD_PRELOAD=${libasan} node ${chosen === tests ? `${args.slice(0, 3).join(' ')} …` : args.join(' ')}`,
 )
