@@ -1,11 +1,14 @@
 /** `handover upgrade`: the process of the command is replaced, and nobody outside notices. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net from 'node:net'
+import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { ask } from '../support/asked.js'
 import { handover } from '../support/command.js'
+import { scratch } from '../support/paths.js'
 import { isRunning } from '../support/successions.js'
 import { service, status } from '../support/upgraded.js'
 import { until } from '../support/wait.js'
@@ -82,7 +85,9 @@ for (const mode of MODES) {
 }
 
 test('an upgrade that cannot be changes nothing, says why, and ends with 1', async (t) => {
-  const { run, port } = await service(t, { words: ['--name', 'upgraded'] })
+  const config = join(scratch(t), 'handover.config.json')
+  writeFileSync(config, '{"hungAfter":false}') // however long it stands still
+  const { run, port } = await service(t, { words: ['--name', 'upgraded', '--config', config] })
   const before = await status(t)
   process.kill(before.workers[0]?.pid as number, 'SIGSTOP')
   t.after(() => {

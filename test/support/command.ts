@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { root, scratch } from './paths.js'
 import { until } from './wait.js'
 
@@ -51,6 +53,9 @@ export interface CommandOptions {
   descriptors?: number[]
 }
 
+/** Milliseconds that others may hold the output of a command that was killed. */
+const LEFT_OVER = 10_000
+
 /** Runs any program, and ends it with the test. */
 export function command(t: TestContext, file: string, args: string[], options: CommandOptions = {}): Command {
   const { input, descriptors = [], ...rest } = options
@@ -72,7 +77,13 @@ export function command(t: TestContext, file: string, args: string[], options: C
   t.after(async () => {
     child.kill('SIGKILL')
     child.stdin?.destroy()
-    await ended
+    if ((await Promise.race([ended.then(() => true), delay(LEFT_OVER, false, { ref: false })])) === false) {
+      const left = endAllOf(options.env?.HANDOVER_CONTROL_DIR)
+      await ended
+      throw new Error(
+        `processes ${left.join(', ')} were left over, with the output of: ${args.join(' ')}\n${out}${err}`,
+      )
+    }
   })
   return {
     child,
@@ -88,6 +99,22 @@ export function command(t: TestContext, file: string, args: string[], options: C
       const match = pattern.exec(out + err) as RegExpExecArray
       return match[1] ?? match[0]
     },
+  }
+}
+
+/** Ends what a test that failed knows nothing of, such as the successor of an upgrade: it is told by its environment. */
+function endAllOf(control: string | undefined): number[] {
+  if (process.platform !== 'linux' || control === undefined) return []
+  const left = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && environmentOf(name).includes(control))
+  return left.map(Number).filter((pid) => pid !== process.pid && process.kill(pid, 'SIGKILL'))
+}
+
+function environmentOf(pid: string): string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/environ`, 'utf8')
+    return text.split('\0').map((entry) => entry.slice(entry.indexOf('=') + 1))
+  } catch {
+    return [] // it is gone
   }
 }
 
