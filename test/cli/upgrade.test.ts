@@ -27,7 +27,9 @@ function load(
     for (let turn = 0; !stopped; turn++) {
       try {
         const request = http.get({ host: '127.0.0.1', port, path: `/${turn}`, agent })
-        if (!fresh) request.on('socket', (socket) => socket.once('connect', () => void kept++))
+        request.on('socket', ({ connecting }) => {
+          if (!fresh && connecting) kept += 1
+        })
         const [response] = (await once(request, 'response')) as [http.IncomingMessage]
         let body = ''
         for await (const part of response) body += part
