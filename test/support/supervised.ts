@@ -43,13 +43,17 @@ export async function supervise(
   for (const name of NAMES) supervisor.on(name, (event: object) => events.push({ name, ...event }))
   t.after(() => supervisor.kill())
   const began = performance.now()
-  await supervisor.start()
-  await until('all workers are ready', () => {
+  const ready = (): boolean => {
     const workers = supervisor.status().workers.filter(({ pid }) => pid !== 0)
     return workers.length === count && workers.every((worker) => worker.ready)
-  }).catch((error: Error) => {
-    throw new Error(`${error.message}\n${lines.join('\n')}`)
-  })
+  }
+  await supervisor
+    .start()
+    .then(() => until('all workers are ready', ready))
+    .catch((error: Error) => {
+      error.message += `\n${lines.join('\n')}`
+      throw error
+    })
   const enough = Math.max(2_000, Math.ceil(8 * (performance.now() - began)))
   const { ports } = supervisor.status()
   const tcp = ports.find((port): port is SocketAddress => typeof port !== 'string')
