@@ -117,7 +117,10 @@ test('workers that drain go on draining under the successor, and have the time t
     "if (request.url === '/crash')",
     "if (request.url === '/hang') return response.write('part')\n  if (request.url === '/crash')",
   )
-  const app = await succession(t, program(t, source), { DRAIN: '6000' })
+  const began = performance.now()
+  await succession(t, program(t, APP))
+  const drain = 3_000 + Math.ceil(6 * (performance.now() - began)) // a reload and a replacement, however slow the machine
+  const app = await succession(t, program(t, source), { DRAIN: String(drain) })
   const hanging = await connect({ port: app.port })
   t.after(() => hanging.destroy())
   hanging.on('error', () => {}).write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
@@ -126,8 +129,8 @@ test('workers that drain go on draining under the successor, and have the time t
   await until('the new generation serves', async () => !app.pids.includes(await pidAt(app)))
   await app.replace()
   assert.deepEqual([...new Set((await app.status()).workers.map(({ generation }) => generation))], [1, 2])
+  await until('the old workers are gone', () => !app.pids.some(isRunning), drain + 30_000)
   assert.deepEqual(await app.hears('reloaded'), { generation: 2, previous: 1 })
-  await until('the old workers are gone', () => !app.pids.some(isRunning))
   assert.deepEqual(
     (await app.status()).workers.map(({ generation }) => generation),
     [2, 2],
