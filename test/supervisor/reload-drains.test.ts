@@ -45,7 +45,7 @@ test('a reload during a reload waits until that one has switched', async (t) => 
   const told = steps(app)
   const leave = await hanging(t, app.port)
   const reloads = [
-    app.supervisor.reload({ env: { ...process.env, WORD: 'a' } }),
+    app.supervisor.reload({ env: { ...process.env, WORD: 'a' }, drainTimeout: 60_000 }),
     app.supervisor.reload({ script: program(t, `throw new Error('broken on purpose')`) }),
     app.supervisor.reload(),
   ]
