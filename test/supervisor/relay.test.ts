@@ -28,13 +28,15 @@ async function counted({ supervisor }: Supervised, open: number[], what: string)
 
 /** A client of a worker, which has answered one line. */
 async function clientOf(t: TestContext, { port }: { port: number }, worker: number): Promise<Talk> {
-  for (let tries = 0; ; tries++) {
-    const client = await talk(t, port)
+  let client = await talk(t, port)
+  await until(`a connection with worker ${worker}`, async () => {
     client.say('hello')
-    if (workerOf(await client.hears(1)) === worker) return client
+    if (workerOf(await client.hears(1)) === worker) return true
     client.socket.destroy()
-    assert.ok(tries < 50, `a connection with worker ${worker}`)
-  }
+    client = await talk(t, port)
+    return false
+  })
+  return client
 }
 
 async function stop(pid: number): Promise<void> {
