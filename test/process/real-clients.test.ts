@@ -152,7 +152,7 @@ for (const version of ['-tls1_2', '-tls1_3']) {
           const next = await ask(name, '-sess_in', file)
           assert.deepEqual([next.how, next.met.reused, next.met.group], ['Reused', true, groupOf[name]])
           workers.add(next.met.worker)
-          assert.ok(turn < 100, 'the group has two workers')
+          assert.ok(turn < 10, 'the group has two workers')
         }
         const other = await ask(name === SHOP ? API : SHOP, '-sess_in', file)
         assert.deepEqual([other.how, other.met.reused], ['New', false], 'and with no other group')

@@ -29,10 +29,12 @@ async function counted({ supervisor }: Supervised, open: number[], what: string)
 /** A client of a worker, which has answered one line. */
 async function clientOf(t: TestContext, { port }: { port: number }, worker: number): Promise<Talk> {
   let client = await talk(t, port)
+  let tries = 0
   await until(`a connection with worker ${worker}`, async () => {
     client.say('hello')
     if (workerOf(await client.hears(1)) === worker) return true
     client.socket.destroy()
+    assert.ok(tries++ < 50, `a connection with worker ${worker}`)
     client = await talk(t, port)
     return false
   })

@@ -65,8 +65,8 @@ export function plainly(t: TestContext, script: string, env: NodeJS.ProcessEnv =
 }
 
 /**
- * Asks again and again, until each of `answerers` has answered; fails at an unknown answerer, and when it takes too long:
- * one that gets no processor for a while has not told that its connections have ended, and is given no others.
+ * Asks again and again, until each of `answerers` has answered; fails after 50 answers, or at an unknown answerer. With
+ * pauses: who gets no processor for a while has not told that its connections have ended, and is given no others.
  */
 export async function fromEach<Name extends string | number>(
   answerers: readonly Name[],
@@ -78,6 +78,7 @@ export async function fromEach<Name extends string | number>(
     const name = await ask(turn++)
     if (!answerers.includes(name)) throw new Error(`an answer of ${name}, who is none of ${answerers.join(', ')}`)
     missing.delete(name)
+    if (missing.size > 0 && turn > 50) throw new Error(`50 answers, and none of ${[...missing].join(', ')}`)
     return missing.size === 0
   })
 }

@@ -44,6 +44,7 @@ test('an unmodified http server is answered by every worker, over connections of
     assert.ok(pids().includes(Number(pid)))
     assert.equal(path, `/${index}`)
   })
+  await allClosed(supervisor) // none is passed over for connections that have ended
   await fromEach(pids(), async () => Number((await get({ port })).body.split(' ')[0]))
   const socket = await connect({ port })
   let received = ''
