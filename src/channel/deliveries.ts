@@ -25,6 +25,8 @@ const NO_DESCRIPTORS = new Int32Array(0)
 export class Deliveries {
   readonly #handlers: LinkHandlers
   #waiting: Delivery[] = []
+  /** What somebody waits for, who runs no event loop meanwhile. */
+  awaited: ((message: unknown) => boolean) | null = null
 
   constructor(handlers: LinkHandlers) {
     this.#handlers = handlers
@@ -46,6 +48,12 @@ export class Deliveries {
   /** Takes the descriptor. */
   addPort(tag: number, descriptor: Int32Array): void {
     this.#waiting.push({ listens: true, tag, descriptors: descriptor, details: null })
+  }
+
+  /** Whether what is awaited is here. */
+  get isAnswered(): boolean {
+    const { awaited } = this
+    return awaited !== null && this.#waiting.some(({ message }) => message !== undefined && awaited(message))
   }
 
   /** Takes the first message that is wanted out of its turn. */

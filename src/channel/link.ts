@@ -172,8 +172,8 @@ export class Link {
   }
 
   /**
-   * Counts transports as closed, or as accepted here. The peer is told with the next claim, at the latest after `statusDelay`; without a
-   * delay, once at the end of this turn of the event loop.
+   * Counts transports as closed, or as accepted here. The peer is told with the next claim, at the latest after
+   * `statusDelay`; without a delay, once at the end of this turn of the event loop.
    */
   finish(count: number, accepted = 0): void {
     if (this.closed) return
@@ -194,14 +194,12 @@ export class Link {
    * @throws {HandoverError} ERR_HANDOVER_NO_ANSWER after `milliseconds`, ERR_HANDOVER_CLOSED
    */
   waitFor<Wanted>(wanted: (message: unknown) => message is Wanted, milliseconds: number): Wanted {
-    const look = (): Wanted | undefined => {
+    const push = (): void => {
       if (this.closed) throw linkClosed()
-      const found = this.#deliveries.pick(wanted)
-      if (found === undefined) this.#push()
-      return found
+      this.#push()
     }
     try {
-      return waitFor(this.descriptor, milliseconds, look, () => this.#read(), this.#sender)
+      return waitFor(this.descriptor, milliseconds, this.#deliveries, wanted, push, () => this.#read(), this.#sender)
     } finally {
       setImmediate(() => this.#deliver())
     }
@@ -258,7 +256,9 @@ export class Link {
     this.#reading = true
     try {
       const result = this.#inbox.read()
-      const error = result.ended ? endOf(result.errno, draining) : undefined
+      // An end that comes with an answer is read again, behind it: what else came is for whom the answer makes ready.
+      const early = !draining && this.#deliveries.isAnswered
+      const error = result.ended && !early ? endOf(result.errno, draining) : undefined
       if (error === null || (draining && error)) this.#end(error)
       else if (error) this.#ending ??= { error }
     } catch (error) {

@@ -1,25 +1,34 @@
 import { HandoverError } from '../errors.js'
 import { pollReadable } from '../syscalls/poll.js'
+import type { Deliveries } from './deliveries.js'
 
 /**
- * Waits for something without running the event loop: looks, then reads what comes, and looks again. Borrows the socket.
+ * Waits for a message without running the event loop: looks, then reads what comes, and looks again. Borrows the socket.
  * Blocks the thread.
- * @throws {HandoverError} ERR_HANDOVER_NO_ANSWER after `milliseconds`; whatever `look` throws
+ * @throws {HandoverError} ERR_HANDOVER_NO_ANSWER after `milliseconds`; whatever `push` throws
  */
-export function waitFor<Found>(
+export function waitFor<Wanted>(
   socket: number,
   milliseconds: number,
-  look: () => Found | undefined,
+  deliveries: Deliveries,
+  wanted: (message: unknown) => message is Wanted,
+  push: () => void,
   read: () => void,
   sender: { readonly blocked: boolean },
-): Found {
+): Wanted {
   const deadline = performance.now() + milliseconds
-  for (;;) {
-    const found = look()
-    if (found !== undefined) return found
-    const left = deadline - performance.now()
-    if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
-    // Short waits only while something is still to be sent: this poll looks for readability alone.
-    if (pollReadable(socket, Math.ceil(Math.min(left, sender.blocked ? 5 : 100)))) read()
+  deliveries.awaited = wanted
+  try {
+    for (;;) {
+      const found = deliveries.pick(wanted)
+      if (found !== undefined) return found
+      push()
+      const left = deadline - performance.now()
+      if (left <= 0) throw new HandoverError('ERR_HANDOVER_NO_ANSWER', `no answer within ${milliseconds} ms`)
+      // Short waits only while something is still to be sent: this poll looks for readability alone.
+      if (pollReadable(socket, Math.ceil(Math.min(left, sender.blocked ? 5 : 100)))) read()
+    }
+  } finally {
+    deliveries.awaited = null
   }
 }

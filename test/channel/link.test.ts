@@ -3,11 +3,13 @@ import { fstatSync } from 'node:fs'
 import test from 'node:test'
 import { errnoOf } from '../../src/errors.js'
 import { OUTBOX_BYTES_MAX } from '../../src/limits.js'
-import { MSG_CTRUNC } from '../../src/syscalls/constants.js'
+import { MSG_CTRUNC, SHUT_WR } from '../../src/syscalls/constants.js'
 import { close, closeMany } from '../../src/syscalls/descriptor.js'
 import { control, controlIndex, receivedControls } from '../../src/syscalls/exchange.js'
 import { kernel } from '../../src/syscalls/kernel.js'
 import { recvRights } from '../../src/syscalls/rights.js'
+import { shutdown } from '../../src/syscalls/socket.js'
+import { portFrame } from '../../src/wire/ports.js'
 import { isCloseOnExec, noLeak } from '../support/descriptors.js'
 import { fakeKernel } from '../support/fake-kernel.js'
 import { claimFrame, hello, linkAndSocket, linkPair, messageFrame, raw, traced } from '../support/links.js'
@@ -242,6 +244,31 @@ test('waitFor answers without the event loop, and what else arrived comes later,
   await until('the rest is delivered', () => heard.length === 2)
   assert.deepEqual(heard, ['before', 'after'])
   assert.throws(() => channel.waitFor(isReply, 20), { code: 'ERR_HANDOVER_NO_ANSWER' })
+})
+
+test('an answer that comes together with the end is heard, and what else came before the end, later', async (t) => {
+  noLeak(t)
+  const heard: unknown[] = []
+  const { channel, socket } = linkAndSocket(t, {
+    message: (message) => heard.push(message),
+    port: (port, descriptor) => {
+      heard.push(port)
+      close(descriptor as number)
+    },
+    closed: () => heard.push('closed'),
+  })
+  const thing = traced()
+  raw(socket, Buffer.concat([hello, messageFrame(JSON.stringify({ reply: 1 }))]))
+  raw(socket, portFrame(7), [thing.descriptor])
+  close(thing.descriptor)
+  shutdown(socket, SHUT_WR)
+  const isReply = (message: unknown): message is { reply: number } => (message as { reply?: number }).reply === 1
+  assert.deepEqual(channel.waitFor(isReply, 1000), { reply: 1 })
+  assert.deepEqual([heard, channel.closed], [[], false])
+  await until('the end is heard', () => channel.closed)
+  assert.deepEqual(heard, [7, 'closed'])
+  assert.throws(() => channel.waitFor(isReply, 1000), { code: 'ERR_HANDOVER_CLOSED' })
+  close(thing.watch)
 })
 
 test('who waits until the kernel has all that is owed is told, even if nothing was ever in the way', async (t) => {
