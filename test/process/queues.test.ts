@@ -10,6 +10,7 @@ import { connect, get, inParallel, type Where } from '../support/client.js'
 import { noLeak } from '../support/descriptors.js'
 import { allAccept, load, MODES } from '../support/distributed.js'
 import { isStopped } from '../support/keepers.js'
+import { arrived } from '../support/kernel-table.js'
 import { fixture, root, scratch } from '../support/paths.js'
 import { soon } from '../support/peers.js'
 import { freePort, program } from '../support/programs.js'
@@ -68,6 +69,7 @@ for (const distribution of ['dispatch', ...MODES] as const) {
     )
     for (const pid of app.pids()) await stopped(pid)
     const sockets = await asking(t, app, 20)
+    await arrived(app.port, 20)
     const heard = answers(sockets)
     const pids = app.pids()
     const done = app.supervisor.stop(10_000)

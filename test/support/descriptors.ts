@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { socketpair, writable } from '../../src/sendmsg/index.js'
+import { connectionsAt } from './kernel-table.js'
 import { until } from './wait.js'
 
 // The queue that all waits of a thread share comes with the first wait and stays: made here, it is no test's leak.
@@ -40,20 +41,7 @@ export async function assertSockets(pid: number | 'self', expected: number, what
 
 /** Connections that came to a TCP port and that this process holds a descriptor of. */
 export function copiesHeld(port: number): number {
-  const inodes = new Set<string>()
-  for (const line of [
-    ...readFileSync('/proc/net/tcp', 'utf8').split('\n'),
-    ...readFileSync('/proc/net/tcp6', 'utf8').split('\n'),
-  ]) {
-    const [, local, remote, , , , , , , inode] = line.trim().split(/\s+/)
-    if (
-      remote === undefined ||
-      inode === undefined ||
-      !local?.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`)
-    )
-      continue
-    if (!remote.endsWith(':0000')) inodes.add(`socket:[${inode}]`)
-  }
+  const inodes = new Set(connectionsAt(port).map(({ inode }) => `socket:[${inode}]`))
   return [...openDescriptors().values()].filter((target) => inodes.has(target)).length
 }
 

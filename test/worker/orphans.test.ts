@@ -5,6 +5,7 @@ import test, { type TestContext } from 'node:test'
 import { connect, inParallel } from '../support/client.js'
 import { MODES } from '../support/distributed.js'
 import { isStopped } from '../support/keepers.js'
+import { arrived } from '../support/kernel-table.js'
 import { root } from '../support/paths.js'
 import { closed, heard, next, type Plain, plainly, program } from '../support/programs.js'
 import { until } from '../support/wait.js'
@@ -94,6 +95,7 @@ for (const distribution of MODES) {
       socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
       answers.push(next(socket, 'data'))
     })
+    await arrived(port, 20)
     process.kill(pid, 'SIGKILL')
     for (const worker of workers) process.kill(worker, 'SIGCONT')
     for (const [answer] of await Promise.all(answers)) assert.match(`${answer}`, /^HTTP\/1.1 200/)
