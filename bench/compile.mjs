@@ -16,9 +16,14 @@ export function compiled(name) {
   return program
 }
 
-/** A compiled module of the project. @throws {Error} with the command that helps */
-export function built(path) {
-  const file = `${root}dist/src/${path}`
-  if (!existsSync(file)) throw new Error(`there is no dist/src/${path}: build it with \`npm run build\``)
+/** A module that users load. @throws {Error} with the command that helps */
+export const built = (path) => existing(`dist/lib/${path}`)
+
+/** A module that no user can load. @throws {Error} with the command that helps */
+export const inside = (path) => existing(`dist/src/${path}`)
+
+function existing(path) {
+  const file = `${root}${path}`
+  if (!existsSync(file)) throw new Error(`there is no ${path}: build it with \`npm run build\``)
   return file
 }

@@ -20,7 +20,7 @@ export function contenders(workers) {
   const preload = pathToFileURL(built('worker/preload.js')).href
   const dispatcher = (policy) => [compiled('dispatcher'), policy, String(workers), node, preload, SERVER]
   return [
-    { name: 'handover', command: [node, built('cli/main.js'), 'run', '--no-control', '-w', String(workers), SERVER] },
+    { name: 'handover', command: [node, built('cli/bin.js'), 'run', '--no-control', '-w', String(workers), SERVER] },
     { name: 'cluster RR', command: cluster('rr') },
     { name: 'cluster SCHED_NONE', command: cluster('none') },
     { name: 'C dispatcher', command: dispatcher('normal') },

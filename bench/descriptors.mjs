@@ -10,7 +10,7 @@ import net from 'node:net'
 import { argv } from 'node:process'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
-import { built, compiled } from './compile.mjs'
+import { compiled, inside } from './compile.mjs'
 import { cell, median, rotated, spread, table } from './table.mjs'
 
 const RECEIVER = fileURLToPath(new URL('receiver.mjs', import.meta.url))
@@ -36,8 +36,8 @@ const passed = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mi
 
 /** @param batch  descriptors per message */
 async function channelSender(name, socket, batch, mode) {
-  const { spawnWithLink } = await import(pathToFileURL(built('bootstrap/inherit.js')).href)
-  const { closeMany, dup } = await import(pathToFileURL(built('syscalls/descriptor.js')).href)
+  const { spawnWithLink } = await import(pathToFileURL(inside('bootstrap/inherit.js')).href)
+  const { closeMany, dup } = await import(pathToFileURL(inside('syscalls/descriptor.js')).href)
   const source = socket._handle.fd
   let taken = 0
   let running = false

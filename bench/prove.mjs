@@ -11,7 +11,7 @@ import { run } from '../scripts/run.mjs'
 const PM2 = 'pm2@7'
 const folder = resolve('build/peers/pm2')
 const bin = join(folder, 'node_modules/.bin')
-const command = resolve('dist/src/cli/main.js')
+const command = built('cli/bin.js')
 
 if (!existsSync(join(bin, 'pm2'))) {
   mkdirSync(folder, { recursive: true })

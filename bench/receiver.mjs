@@ -1,9 +1,9 @@
 // The receiving process of bench/descriptors.mjs: `close` or `adopt` what a channel brings, or what `child.send` does.
 import net from 'node:net'
 import { pathToFileURL } from 'node:url'
-import { built } from './compile.mjs'
+import { inside } from './compile.mjs'
 
-const compiled = (path) => import(pathToFileURL(built(path)).href)
+const compiled = (path) => import(pathToFileURL(inside(path)).href)
 
 /** A descriptor becomes what an application works with, which is most of what `child.send` does here. */
 function adopt(descriptors) {

@@ -33,7 +33,7 @@ async function handover(name, routes, tls) {
   const how = routes === null ? ['-w', '2'] : ['--handshake', ROUTES]
   const command = [
     process.execPath,
-    built('cli/main.js'),
+    built('cli/bin.js'),
     'run',
     '--no-control',
     ...how,

@@ -34,7 +34,7 @@ export function needPm2() {
  */
 export function masters(workers, scratch) {
   const node = process.execPath
-  const command = built('cli/main.js')
+  const command = built('cli/bin.js')
   const handover = MODES.map((mode) => {
     const control = ['--control', `${scratch}/${mode}.sock`]
     const how = ['-w', String(workers), '--distribution', mode]

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { ControlClient } from '../control/client.js'
 import type { ControlStatus } from '../control/status-answer.js'
+import { ownModule } from '../own-files.js'
 import type { SocketAddress } from '../transport/address.js'
 import { originAt } from './address.js'
 import { type Driver, DriverError, type ScriptOptions, type WorkerView } from './driver.js'
@@ -16,7 +17,7 @@ const LOOK = 50
 const GRACE = 1_000
 const STOP_TIME = 5_000
 
-const COMMAND = fileURLToPath(new URL('../cli/main.js', import.meta.url))
+const COMMAND = fileURLToPath(ownModule('cli/main.js'))
 
 /** `handover run`, asked over its control socket as the other commands do. */
 export class CommandDriver implements Driver {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { ownModule } from '../own-files.js'
 import { Tail } from './tail.js'
 
 interface Call {
@@ -40,7 +41,7 @@ export class Helper {
   #last = 0
 
   constructor(module: string, env: NodeJS.ProcessEnv = process.env) {
-    const path = fileURLToPath(new URL(module, import.meta.url))
+    const path = fileURLToPath(ownModule(module))
     this.#child = fork(path, [], { env, execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     this.output.follow(this.#child)
     this.#child.on('message', ({ id, value, error }: Answered) => {

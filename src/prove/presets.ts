@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url'
+import { ownModule } from '../own-files.js'
 import type { ScriptOptions } from './driver.js'
 
 /** What a foreign master is started and reloaded with, for the shell. */
@@ -12,7 +13,7 @@ export const PRESETS = ['cluster', 'pm2'] as const
 export type PresetName = (typeof PRESETS)[number]
 
 /** The program that `prove` runs unless it is given another. */
-export const OWN_SCRIPT = fileURLToPath(new URL('app.js', import.meta.url))
+export const OWN_SCRIPT = fileURLToPath(ownModule('prove/app.js'))
 
 /** `pm2` and `pm2-runtime` are looked for in PATH. */
 export function presetOf(name: PresetName, { script, args, workers }: Omit<ScriptOptions, 'env' | 'mode'>): Preset {
@@ -24,7 +25,7 @@ export function presetOf(name: PresetName, { script, args, workers }: Omit<Scrip
       reloadCommand: 'pm2 reload all',
     }
   }
-  const primary = fileURLToPath(new URL('cluster-primary.js', import.meta.url))
+  const primary = fileURLToPath(ownModule('prove/cluster-primary.js'))
   const command = [process.execPath, primary, String(workers), script, ...args].map(quoted).join(' ')
   return { command, reloadCommand: 'kill -USR2 "$PID"' }
 }

@@ -60,7 +60,7 @@ export async function prove(
   options: ProveOptions,
   tell: (line: string) => void = () => {},
 ): Promise<Report> {
-  const load = new Helper('load.js')
+  const load = new Helper('prove/load.js')
   try {
     const url = await driver.start()
     const { own, status } = await probe(url, options.path)

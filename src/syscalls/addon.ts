@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { HandoverError } from '../errors.js'
+import { packageFile } from '../own-files.js'
 
-/** dist/src/syscalls/ → the package's root. */
-const root = fileURLToPath(new URL('../../../', import.meta.url))
+const root = fileURLToPath(packageFile(''))
 
 /** Asking takes milliseconds: only done where there are prebuilds to choose between. */
 function usesMusl(): boolean {
@@ -28,7 +28,7 @@ export function loadAddon(): unknown {
     throw new HandoverError('ERR_HANDOVER_NO_ADDON', `there is no native addon for ${platform}; ${remedy}`)
   }
   try {
-    return createRequire(import.meta.url)(found)
+    return createRequire(found)(found)
   } catch (cause) {
     const why = `${found} cannot be loaded (${(cause as Error).message})`
     throw new HandoverError('ERR_HANDOVER_NO_ADDON', `${why}; ${remedy}`, { cause })

@@ -7,7 +7,7 @@ import type { Finding } from '../../src/cli/check/findings.js'
 import type { Row } from '../../src/cli/check/table.js'
 import { command, handover } from '../support/command.js'
 import { folderOf, server } from '../support/configured.js'
-import { root } from '../support/paths.js'
+import { bin } from '../support/paths.js'
 
 interface Answer {
   ok: boolean
@@ -170,16 +170,15 @@ test('a port that is listened on already is a warning, as it may be this service
 
 test('a descriptor limit that is too low for what is asked is a warning that says which and what to do', async (t) => {
   const cwd = folderOf(t, { 's.mjs': server() })
-  const main = join(root, 'dist/src/cli/main.js')
   const options = ['--max-connections', '2000', 's.mjs']
-  const checked = command(t, 'prlimit', ['--nofile=500:600', process.execPath, main, 'check', '--json', ...options], {
+  const checked = command(t, 'prlimit', ['--nofile=500:600', process.execPath, bin, 'check', '--json', ...options], {
     cwd,
   })
   assert.equal(await checked.ended, 0)
   const text =
     /descriptor limit 600 is low \(hard limit\): maxConnections 2000, which takes 2320; raise it with `ulimit -n 2320`/
   assert.match(about(JSON.parse(checked.stdout()) as Answer, 'descriptors').text, text)
-  const run = command(t, 'prlimit', ['--nofile=500:600', process.execPath, main, 'run', ...options], { cwd })
+  const run = command(t, 'prlimit', ['--nofile=500:600', process.execPath, bin, 'run', ...options], { cwd })
   await run.line(text)
   await run.line(/worker 1 ready/)
 })

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { command, controlFolder, handover } from '../support/command.js'
-import { fixture, root, scratch } from '../support/paths.js'
+import { bin, fixture, scratch } from '../support/paths.js'
 import { sanitizers } from '../support/programs.js'
 
 const bash = existsSync('/bin/bash')
@@ -21,8 +21,7 @@ async function offered(t: TestContext, words: string[]): Promise<string[]> {
   writeFileSync(join(folder, 'completion'), await scriptOf(t, 'bash'))
   writeFileSync(join(folder, 'server.js'), '')
   mkdirSync(join(folder, 'bin'))
-  const main = join(root, 'dist/src/cli/main.js')
-  writeFileSync(join(folder, 'bin/handover'), `#!/bin/sh\nexec ${process.execPath} ${main} "$@"\n`, { mode: 0o755 })
+  writeFileSync(join(folder, 'bin/handover'), `#!/bin/sh\nexec ${process.execPath} ${bin} "$@"\n`, { mode: 0o755 })
   const text = `source ./completion
 COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}
 _handover

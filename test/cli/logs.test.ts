@@ -6,7 +6,7 @@ import test from 'node:test'
 import { get } from '../support/client.js'
 import { command, handover } from '../support/command.js'
 import { folderOf, server } from '../support/configured.js'
-import { root } from '../support/paths.js'
+import { bin } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
 const PORT = /listening on 127\.0\.0\.1:(\d+)/
@@ -68,9 +68,8 @@ test('a file system that fills up and gets room again loses no line and needs no
   skip: !mayMount,
 }, async (t) => {
   const cwd = folderOf(t, { 'app.mjs': server(), 'logs/x': '' })
-  const main = join(root, 'dist/src/cli/main.js')
   const script = `mount -t tmpfs -o size=16k none logs && exec "$0" "$1" run --log-dir logs app.mjs`
-  const run = command(t, 'unshare', ['-m', 'sh', '-c', script, process.execPath, main], { cwd })
+  const run = command(t, 'unshare', ['-m', 'sh', '-c', script, process.execPath, bin], { cwd })
   const port = Number(await run.line(PORT))
   // As this process sees it: the mount is another's.
   const folder = `/proc/${run.child.pid}/root${cwd}/logs`

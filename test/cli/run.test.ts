@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
 import { command, handover, isAlive } from '../support/command.js'
-import { fixture, root, scratch } from '../support/paths.js'
+import { bin, fixture, root, scratch } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
 const PORT = /listening on (?:http:\/\/)?127\.0\.0\.1:(\d+)/
@@ -92,8 +92,7 @@ test('a script that throws is tried three times, shown, and given up with exit c
 })
 
 test('a descriptor limit at which workers cannot be started: one line that says it and what raises it, exit code 111', async (t) => {
-  const main = `${root}dist/src/cli/main.js`
-  const args = ['--nofile=100', process.execPath, main, 'run', '-w', '40', fixture('http-pid.mjs')]
+  const args = ['--nofile=100', process.execPath, bin, 'run', '-w', '40', fixture('http-pid.mjs')]
   const run = command(t, 'prlimit', args)
   assert.equal(await run.ended, 111)
   assert.match(
@@ -103,7 +102,7 @@ test('a descriptor limit at which workers cannot be started: one line that says 
 })
 
 test('a descriptor limit too low to load the command is one line, exit code 111', async (t) => {
-  const run = command(t, 'prlimit', ['--nofile=40', process.execPath, `${root}dist/src/cli/bin.js`, 'status'])
+  const run = command(t, 'prlimit', ['--nofile=40', process.execPath, bin, 'status'])
   // From Node 22 on modules are loaded with so few that the command runs: nothing of this name does.
   if ((await run.ended) === 3) return
   assert.equal(await run.ended, 111)
@@ -114,8 +113,8 @@ test('a descriptor limit too low to load the command is one line, exit code 111'
 })
 
 test('what the package calls `handover` is the command', async (t) => {
-  const { bin } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { bin: { handover: string } }
-  const run = command(t, process.execPath, [`${root}${bin.handover}`, '--version'])
+  const { bin: named } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { bin: { handover: string } }
+  const run = command(t, process.execPath, [`${root}${named.handover}`, '--version'])
   assert.equal(await run.ended, 0)
   assert.match(run.stdout(), /^\d+\.\d+\.\d+/)
 })

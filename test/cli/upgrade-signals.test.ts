@@ -62,7 +62,7 @@ test('a stop that reaches the process which was just replaced is the new one’s
 
 /** The environment of a command whose successor gets a signal at a step of its taking over. */
 function signalled(t: TestContext, when: 'before' | 'after', signal: NodeJS.Signals): NodeJS.ProcessEnv {
-  const module = pathToFileURL(join(root, 'dist/src/supervisor/supervisor.js')).href
+  const module = pathToFileURL(join(root, 'dist/lib/index.js')).href
   const send = `process.kill(process.pid, '${signal}')`
   const hook = program(
     t,

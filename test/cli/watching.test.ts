@@ -1,11 +1,10 @@
 /** `handover status`, `top` and `logs`. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import test from 'node:test'
 import { connect, get } from '../support/client.js'
 import { command, controlFolder, handover } from '../support/command.js'
-import { fixture, root } from '../support/paths.js'
+import { bin, fixture } from '../support/paths.js'
 import { done, objects, started } from '../support/steered.js'
 
 test('status shows generations, workers, ports and connections', async (t) => {
@@ -65,9 +64,8 @@ test('top without a terminal prints a line a worker, and ends with the superviso
 
 test('top on a terminal shows the status; q leaves', { skip: !existsSync('/usr/bin/script') }, async (t) => {
   await started(t)
-  const main = join(root, 'dist/src/cli/main.js')
   const env = { ...process.env, HANDOVER_CONTROL_DIR: controlFolder(t), TERM: 'xterm' }
-  const shown = command(t, 'script', ['-qec', `stty rows 40 cols 120; ${process.execPath} ${main} top`, '/dev/null'], {
+  const shown = command(t, 'script', ['-qec', `stty rows 40 cols 120; ${process.execPath} ${bin} top`, '/dev/null'], {
     env,
     input: '',
   })

@@ -11,6 +11,7 @@ const ROOMS = [
   'arguments.ts',
   'guarded.ts',
   'diagnostics.ts',
+  'own-files.ts',
   'syscalls',
   'runtime',
   'sendmsg',

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { root, scratch } from './paths.js'
+import { bin, scratch } from './paths.js'
 import { until } from './wait.js'
 
 export interface Command {
@@ -39,7 +38,7 @@ export function handover(
 ): Command {
   const { control = controlFolder(t), env: given = process.env, ...rest } = options
   const env = { ...given, HANDOVER_CONTROL_DIR: control }
-  return command(t, process.execPath, [join(root, 'dist/src/cli/main.js'), ...args], { ...rest, env })
+  return command(t, process.execPath, [bin, ...args], { ...rest, env })
 }
 
 export interface CommandOptions {

@@ -7,7 +7,7 @@ import type { ControlStatus } from '../../src/control/status-answer.js'
 import { processesOf } from './asked.js'
 import { type Command, command, controlFolder } from './command.js'
 import type { StoringManager } from './notify-manager.js'
-import { root } from './paths.js'
+import { bin } from './paths.js'
 import { isRunning } from './successions.js'
 import { until } from './wait.js'
 
@@ -33,7 +33,7 @@ export function started(t: TestContext, options: ServiceOptions): Command {
   const { words, script, manager, env } = options
   const pids = processesOf(t)
   const kept = [...(manager?.kept ?? [])]
-  const main = [join(root, 'dist/src/cli/main.js'), 'run', '-w', '2', ...words, script]
+  const main = [bin, 'run', '-w', '2', ...words, script]
   const run = command(t, '/bin/sh', ['-c', 'LISTEN_PID=$$ exec "$0" "$@"', process.execPath, ...main], {
     descriptors: kept.map(([, descriptor]) => descriptor),
     env: {

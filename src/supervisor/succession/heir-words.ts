@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { LAST_LINE_LENGTH, LAST_LINES_MAX } from '../../limits.js'
+import { ownModule } from '../../own-files.js'
 
-const preload = new URL('./last-words.js', import.meta.url)
+const preload = ownModule('supervisor/succession/last-words.js')
 
 /**
  * What a successor writes until it takes over or fails. Its outputs are this process's own, and are to stay so: what it

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { LinkHandlers } from '../../channel/handlers.js'
 import type { Link } from '../../channel/link.js'
+import { ownModule } from '../../own-files.js'
 
 /** What a worker runs, the same for processes and threads. */
 export interface Program {
@@ -51,7 +52,7 @@ export function howEnded({ code, signal, inherited }: WorkerEnd): string {
 
 export type StartWorker = (program: Program, handlers: LinkHandlers) => Worker
 
-const preloadUrl = new URL('../../worker/preload.js', import.meta.url).href
+const preloadUrl = ownModule('worker/preload.js').href
 
 export function nodeOptions({ execArgv, preload }: Program): string[] {
   return preload ? [...execArgv, '--import', preloadUrl] : [...execArgv]
