@@ -251,7 +251,11 @@ export class OffersSent {
     if (offer.state === 'waiting') return this.#end(offer, reason)
     if (offer.state === 'ended' || offer.withdrawn !== undefined) return
     offer.withdrawn = reason
-    offer.grace = setTimeout(this.#cut, WITHDRAWAL_ANSWER_MAX)
+    // An answer that came while this process stood still is heard first.
+    const late = (): void => {
+      if (offer.state !== 'ended') this.#cut()
+    }
+    offer.grace = setTimeout(() => setImmediate(late), WITHDRAWAL_ANSWER_MAX)
     this.#link?.tell(encodeWithdrawal(offer.number))
   }
 

@@ -4,6 +4,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { HandoverError } from '../../src/index.js'
+import { STALL_AFTER } from '../../src/limits.js'
 import { isAlive } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { APP, answer, both, load, states, steps, workers } from '../support/generations.js'
@@ -130,6 +131,24 @@ test('a worker that hangs within the health window brings the old ones back, and
   assert.equal(await answer(app), '1 1')
   assert.equal(await waiting, '1 1') // when the one that hangs is killed
   await until('it is gone', () => !isAlive(fresh))
+})
+
+test('a supervisor that stood still itself holds nobody for hanging: what was said meanwhile is heard first', async (t) => {
+  noLeak(t)
+  let stands = false
+  const policy = (): string => {
+    if (stands) setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_AFTER + 500))
+    stands = false
+    return '1'
+  }
+  const app = await supervise(t, { script: program(t, APP), policy })
+  const reloaded = app.supervisor.reload({ healthWindow: 3 * STALL_AFTER })
+  await once(app.supervisor, 'switched')
+  stands = true
+  assert.equal(await answer(app), '2 1')
+  assert.deepEqual(states(app), ['1 standby', '2 serving'])
+  await reloaded
+  assert.equal(await answer(app), '2 1')
 })
 
 test('a worker that answers badly within the health window brings the old ones back', async (t) => {

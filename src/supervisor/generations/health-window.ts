@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { SyscallError } from '../../errors.js'
 import { HANG_INTERVAL } from '../../limits.js'
 import type { Slot, WorkerStatus } from '../workers/slot.js'
@@ -25,7 +26,11 @@ interface Outcomes {
   back(): void
 }
 
-/** The time behind a switch in which those before stand by, and new workers must neither end, hang, nor answer badly. */
+/**
+ * The time behind a switch in which those before stand by, and new workers must neither end, hang, nor answer badly.
+ *
+ * Who hangs is judged only by time in which this process ran itself: what workers said while it did not is heard first.
+ */
 export class HealthWindow implements Watch {
   /** Settles when it is over, or rejects with what happened. */
   readonly settled: Promise<void>
@@ -33,6 +38,7 @@ export class HealthWindow implements Watch {
   readonly #outcomes: Outcomes
   readonly #questions: Questions
   readonly #timers: NodeJS.Timeout[]
+  #looked = performance.now()
   #done = false
   #resolve!: () => void
   #reject!: (error: Error) => void
@@ -48,7 +54,7 @@ export class HealthWindow implements Watch {
     this.settled.catch(() => {}) // whoever waits for it hears of it
     this.#timers = [
       setTimeout(() => this.#over(), milliseconds),
-      setInterval(() => this.#lookForHanging(), HANG_INTERVAL),
+      setInterval(() => setImmediate(() => this.#lookForHanging()), HANG_INTERVAL),
     ]
     this.#questions = questionsFor(stage, readiness, generation, slots)
     if (this.#questions.any) void this.#questions.untilBad((why) => this.#failed(why, slots()))
@@ -71,6 +77,11 @@ export class HealthWindow implements Watch {
   }
 
   #lookForHanging(): void {
+    if (this.#done) return
+    const now = performance.now()
+    const wasAway = now - this.#looked > 2 * HANG_INTERVAL
+    this.#looked = now
+    if (wasAway) return // the next look is soon
     const hanging = this.#newcomers.slots().find((slot) => hangs(slot.status()))
     if (hanging !== undefined) this.#failed(`worker ${hanging.number} hangs`, [hanging])
   }
