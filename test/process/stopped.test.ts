@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type net from 'node:net'
 import test, { type TestContext } from 'node:test'
 import type { HandoverError } from '../../src/index.js'
+import { WITHDRAWAL_ANSWER_MAX } from '../../src/limits.js'
 import { connection, type Over } from '../support/connections.js'
 import { hasIpv6 } from '../support/control.js'
 import { assertSockets, noLeak, socketCount } from '../support/descriptors.js'
@@ -75,6 +76,27 @@ test('who wakes after a send was withdrawn and the channel cut claims nothing of
   await assertOneOwner(all)
   assert.equal(peer.said<Took>('took').length, 1)
   assert.deepEqual(peer.said('failed'), [])
+})
+
+test('who stood still itself hears the answers to its withdrawals before it gives the channel up', async (t) => {
+  noLeak(t)
+  const peer = await keeper(t)
+  const all = await live(t, 3)
+  await stop(peer)
+  const sends = all.map((one) => send(peer, one, 100))
+  const standStill = (): void => {
+    process.kill(peer.pid, 'SIGCONT')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WITHDRAWAL_ANSWER_MAX + 500)
+  }
+  // When all are withdrawn, and none is answered; the next that this process does is to look at its timers.
+  setTimeout(() => setImmediate(standStill), 300)
+  await soon(Promise.all(sends))
+  assert.deepEqual(
+    all.map(({ outcome }) => outcome),
+    all.map(() => 'ERR_HANDOVER_TIMED_OUT'),
+  )
+  await assertOneOwner(all)
+  assert.equal(peer.channel.closed, false)
 })
 
 test('who wakes in time answers every withdrawal: each connection is served on one side, and none on both', async (t) => {
