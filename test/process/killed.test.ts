@@ -195,7 +195,7 @@ test('claimed, and killed before this process has read the claim: both agree tha
   peer.order({ take: { count: 6, use: 'echo', mark } })
   const settled = send(peer, all)
   // this thread reads nothing until the other has taken them, and is dead
-  const deadline = performance.now() + 5_000
+  const deadline = performance.now() + 30_000
   while (!existsSync(mark) && performance.now() < deadline);
   process.kill(peer.pid, 'SIGKILL')
   assert.ok(all.every(({ outcome }) => outcome === null))

@@ -62,7 +62,7 @@ export function noLeak(t: TestContext): void {
     for (const hook of hooks) await hook()
     const left = (): string[] =>
       [...openDescriptors()].filter(([number]) => !before.has(number)).map(([, target]) => target)
-    await until('no descriptor is left over', () => left().length === 0, 3_000).catch(() => {})
+    await until('no descriptor is left over', () => left().length === 0, 10_000).catch(() => {})
     assert.deepEqual(left(), [], 'descriptors left over')
   })
   t.after = (hook) => void hooks.unshift(hook as () => unknown)

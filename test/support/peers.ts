@@ -107,7 +107,7 @@ export function error(code: string, says = /./, hint = /./): (thrown: unknown) =
 export async function soon<Value>(settling: Promise<Value>, what = 'it settles'): Promise<Value> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within 5 s: ${what}`)), 5_000)
+    timer = setTimeout(() => reject(new Error(`not within 30 s: ${what}`)), 30_000)
   })
   try {
     return await Promise.race([settling, late])

@@ -12,11 +12,13 @@ import { until } from '../support/wait.js'
 const APP = `
   import http from 'node:http'
   const { HANDOVER_GENERATION: generation } = process.env
-  http.createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     const answer = () => response.end(generation)
     if (request.url === '/slow') setTimeout(answer, 50)
     else answer()
-  }).listen(0, '127.0.0.1')`
+  })
+  server.keepAliveTimeout = 60_000
+  server.listen(0, '127.0.0.1')`
 
 const index = JSON.stringify(new URL('../../src/index.js', import.meta.url).href)
 

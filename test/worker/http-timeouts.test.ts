@@ -47,7 +47,7 @@ test('a connection idle for longer than keepAliveTimeout is closed, after a seco
   const script = program(
     t,
     `import http from 'node:http'
-    http.createServer({ keepAliveTimeout: 100 }, (request, response) => response.end(request.url)).listen(0, '127.0.0.1')`,
+    http.createServer({ keepAliveTimeout: 2_000 }, (request, response) => response.end(request.url)).listen(0, '127.0.0.1')`,
   )
   const { supervisor, port } = await supervise(t, { script })
   const socket = await connect({ port })
@@ -136,7 +136,7 @@ for (const reloads of [1, 2]) {
     const script = program(
       t,
       `import http from 'node:http'
-      const options = ${JSON.stringify({ ...SLOW, headersTimeout: 100, requestTimeout: 60_000 })}
+      const options = ${JSON.stringify({ ...SLOW, headersTimeout: 1_500, requestTimeout: 60_000 })}
       const { HANDOVER_GENERATION: generation } = process.env
       http.createServer(options, (request, response) => response.end(generation)).listen(0, '127.0.0.1')`,
     )

@@ -140,7 +140,7 @@ test('connections that waited on a path when a program unlinked it are served al
   const lost = closed(held.resume())
   held.write('GET /hold HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until('the worker holds a connection', () => supervisor.status().workers[0]?.open === 1)
-  const waiting = [get({ path }, '/', { timeout: 5_000 }), get({ path }, '/', { timeout: 5_000 })]
+  const waiting = [get({ path }, '/'), get({ path }, '/')]
   const old = pids()[0] as number
   process.kill(old, 'SIGKILL')
   await lost
@@ -166,7 +166,7 @@ test('however many wait on a path that a program unlinked, all of them are serve
   const old = pids()[0] as number
   process.kill(old, 'SIGKILL')
   await until('nobody serves', () => events.some(({ name }) => name === 'ended'))
-  const answers = await Promise.all(Array.from({ length: 200 }, () => get({ path }, '/', { timeout: 5_000 })))
+  const answers = await Promise.all(Array.from({ length: 200 }, () => get({ path }, '/')))
   for (const { body } of answers) assert.equal(Number(body), pids()[0])
   await allClosed(supervisor)
 })
