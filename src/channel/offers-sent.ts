@@ -251,11 +251,7 @@ export class OffersSent {
     if (offer.state === 'waiting') return this.#end(offer, reason)
     if (offer.state === 'ended' || offer.withdrawn !== undefined) return
     offer.withdrawn = reason
-    // An answer that came while this process stood still is heard first.
-    const late = (): void => {
-      if (offer.state !== 'ended') this.#cut()
-    }
-    offer.grace = setTimeout(() => setImmediate(late), WITHDRAWAL_ANSWER_MAX)
+    offer.grace = setTimeout(() => setImmediate(() => this.#isEnded(offer) || this.#cut()), WITHDRAWAL_ANSWER_MAX)
     this.#link?.tell(encodeWithdrawal(offer.number))
   }
 

@@ -26,18 +26,23 @@ export class Reloading {
   #newest = 0
   /** Settles when the last reload that was asked for is in line: they are made in the order they are asked for. */
   #begun: Promise<unknown> = Promise.resolve()
-  #prepares = 0
+  /** Of reloads that have neither switched nor failed, in line. */
+  readonly #preparing = new Set<Promise<unknown>>()
 
   constructor(supervisor: Supervisor, settled: Settled, printer: Printer) {
     this.#supervisor = supervisor
     this.#settled = settled
     this.#first = settled.values.env
     this.#printer = printer
+    supervisor.on('switched', () => {
+      const [first] = this.#preparing // the drain that follows is no preparation
+      if (first !== undefined) this.#preparing.delete(first)
+    })
   }
 
   /** Whether new workers are getting ready. */
   get prepares(): boolean {
-    return this.#prepares > 0
+    return this.#preparing.size > 0
   }
 
   /**
@@ -84,19 +89,9 @@ export class Reloading {
     }
   }
 
-  /** Counts it until it switches or fails; the drain that follows is not preparation. */
   #prepared<Result>(reload: Promise<Result>): Promise<Result> {
-    this.#prepares++
-    let prepares = true
-    const over = (): void => {
-      if (prepares) this.#prepares--
-      prepares = false
-    }
-    this.#supervisor.once('switched', over)
-    return reload.finally(() => {
-      over()
-      this.#supervisor.off('switched', over)
-    })
+    this.#preparing.add(reload)
+    return reload.finally(() => this.#preparing.delete(reload))
   }
 
   /**

@@ -68,8 +68,9 @@ export class Farewells {
 
   /** Closes those that have had their time. */
   expire(now: number): void {
-    for (const [descriptor, { since }] of this.#leaving) {
-      if (now < since + FAREWELL_TIME) return
+    for (const [descriptor, leaving] of this.#leaving) {
+      if (now < leaving.since + FAREWELL_TIME) return
+      this.#isOver(descriptor, leaving) // it may have spoken while this process stood still
       this.#end(descriptor)
     }
   }

@@ -288,7 +288,8 @@ export class Handshake {
         next = Math.min(next, deadline)
         break
       }
-      this.#giveUp(candidate, 'late', `nothing could be decided within ${this.#options.time} ms`)
+      this.#lookAgain(candidate) // what came while this process stood still, or was held, is heard
+      if (!candidate.taken) this.#giveUp(candidate, 'late', `nothing could be decided within ${this.#options.time} ms`)
     }
     if (!this.#closed) this.#alarm.setFor(next)
     this.#owner.settled()

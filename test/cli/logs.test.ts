@@ -109,3 +109,29 @@ test('what a worker says before the service is there is shown as well', async (t
   assert.match(run.stderr(), /broken on purpose/)
   assert.match(read(join(cwd, 'logs/app-worker-1.log')), /broken on purpose/)
 })
+
+test('what new workers say until they serve is shown as well, also of a reload that stood in line', async (t) => {
+  const source = `import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+const { HANDOVER_GENERATION: generation } = process.env
+writeFileSync('began-' + generation, '')
+const look = () => {
+  if (generation !== '1' && !existsSync('go-' + generation)) return setTimeout(look, 20)
+  console.log('about to listen', generation)
+  createServer((_, response) => response.end(generation)).listen(0, '127.0.0.1')
+}
+look()`
+  const cwd = folderOf(t, { 'app.mjs': source })
+  const run = handover(t, ['run', '-w', '1', '--log-dir', 'logs', 'app.mjs'], { cwd })
+  await run.line(/worker 1 ready/)
+  const first = handover(t, ['reload'], { cwd })
+  await until('the first prepares', () => existsSync(join(cwd, 'began-2')))
+  const second = handover(t, ['reload'], { cwd })
+  await second.line(/waits for the reload before it/)
+  writeFileSync(join(cwd, 'go-2'), '')
+  assert.equal(await first.ended, 0, first.said())
+  await until('the second prepares', () => existsSync(join(cwd, 'began-3')))
+  writeFileSync(join(cwd, 'go-3'), '')
+  assert.equal(await second.ended, 0, second.said())
+  for (const generation of [1, 2, 3]) assert.match(run.said(), new RegExp(`about to listen ${generation}`))
+})

@@ -3,6 +3,8 @@ import type net from 'node:net'
 import test from 'node:test'
 import { settleHandshake } from '../../src/handshake/options.js'
 import type { Inspect } from '../../src/handshake/verdict.js'
+import { MSG_PEEK } from '../../src/syscalls/constants.js'
+import { recvmsg } from '../../src/syscalls/message.js'
 import { lookedAt } from '../support/looked-at.js'
 import { until } from '../support/wait.js'
 
@@ -99,6 +101,21 @@ test('a client that is silent is closed when its time is up, or goes where it wa
   assert.equal(routing.unread(), 'no line')
   const speaking = lookedAt(t, { inspect: byLine, time: 20, otherwise: { refuse: 'too slow\n' } })
   assert.deepEqual(await heard(await speaking.client('no line')), { text: 'too slow\n', reset: false })
+})
+
+test('who spoke in time is heard, also where nobody listened until its time was up', async (t) => {
+  const { client, decided, setbacks, handshake } = lookedAt(t, { inspect: byLine, time: 100 })
+  const socket = await client()
+  await until('it is undecided', () => handshake.count === 1)
+  handshake.hold(true)
+  const over = performance.now() + 150
+  const { descriptor } = handshake.undecided[0] as { descriptor: number }
+  socket.write('shop\n')
+  await until('it has spoken', () => recvmsg(descriptor, Buffer.alloc(8), MSG_PEEK, 0) === 5)
+  await until('its time is up', () => performance.now() > over)
+  handshake.hold(false)
+  assert.deepEqual(decided[0]?.note.route, { group: 'shop' })
+  assert.deepEqual(setbacks, [])
 })
 
 test('too many that are undecided: the oldest is given up, the others are not', async (t) => {
