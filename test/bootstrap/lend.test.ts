@@ -89,7 +89,7 @@ test('of two that fetch in the same moment one gets it, and the channel is undis
   noLeak(t)
   const { channel, address } = lent(t)
   const both = await soon(
-    Promise.allSettled([connect(address, { timeout: 2_000 }), connect(address, { timeout: 2_000 })]),
+    Promise.allSettled([connect(address, { timeout: 20_000 }), connect(address, { timeout: 20_000 })]),
   )
   const [first] = both.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
   t.after(() => first?.close())

@@ -166,7 +166,7 @@ for (const mode of ['take', 'idle'] as const) {
       const started = performance.now()
       await timesOut(thing)
       const took = performance.now() - started
-      assert.ok(took < 50 + WITHDRAWAL_ANSWER_MAX + 1_000, `within the bound, not ${took} ms`)
+      assert.ok(took < 50 + WITHDRAWAL_ANSWER_MAX + 10_000, `within the bound, not ${took} ms`)
       await Promise.all(failures)
       await until('the channel is cut', () => peer.channel.closed)
       thing.assertUsable('while the peer is stuck')

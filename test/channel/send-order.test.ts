@@ -41,7 +41,7 @@ for (const [why, act] of [
   ['cannot leave after all', 'fail'],
   ['is too large', 'large'],
 ] as const) {
-  test(`a send that ${why} does not hold up those behind it`, { timeout: 5_000 }, async (t) => {
+  test(`a send that ${why} does not hold up those behind it`, { timeout: 30_000 }, async (t) => {
     noLeak(t)
     const [left, right] = await channelPair(t)
     const slow = gate()
@@ -64,7 +64,7 @@ for (const [why, act] of [
   })
 }
 
-test('a send that leaves the window makes room for those behind it', { timeout: 5_000 }, async (t) => {
+test('a send that leaves the window makes room for those behind it', { timeout: 30_000 }, async (t) => {
   noLeak(t)
   const [left, right] = await channelPair(t)
   const controller = new AbortController()
@@ -90,7 +90,7 @@ for (const options of [
   { signal: 5 as unknown as AbortSignal },
 ]) {
   test(`a wrong option, ${JSON.stringify(options)}, sends nothing and holds nobody up`, {
-    timeout: 5_000,
+    timeout: 30_000,
   }, async (t) => {
     noLeak(t)
     const [left, right] = await channelPair(t)
@@ -108,7 +108,7 @@ for (const options of [
   })
 }
 
-test('a receive with a wrong option takes nothing', { timeout: 5_000 }, async (t) => {
+test('a receive with a wrong option takes nothing', { timeout: 30_000 }, async (t) => {
   noLeak(t)
   const [left, right] = await channelPair(t)
   await assert.rejects(right.receive({ signal: 5 as unknown as AbortSignal }), TypeError)
@@ -159,7 +159,7 @@ test('a receive that is done no longer listens to its signal', async (t) => {
   assert.equal(listening, 0)
 })
 
-test('a send to a peer that takes no offers fails, however late it is called', { timeout: 5_000 }, async (t) => {
+test('a send to a peer that takes no offers fails, however late it is called', { timeout: 30_000 }, async (t) => {
   noLeak(t)
   const { channel, peer } = channelAndSocket(t)
   const early = new Thing(t)

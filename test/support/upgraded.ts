@@ -7,11 +7,13 @@ import { until } from './wait.js'
 
 const APP = `
 import http from 'node:http'
-http.createServer((request, response) => {
+const server = http.createServer((request, response) => {
   const answer = () => response.end(process.pid + ' ' + request.url)
   if (request.method === 'POST') request.resume().on('end', answer)
   else answer()
-}).listen(Number(process.env.AT), '127.0.0.1')
+})
+server.keepAliveTimeout = 60_000
+server.listen(Number(process.env.AT), '127.0.0.1')
 `
 /** What `handover status --json` tells, as far as tests ask. */
 export interface Status {

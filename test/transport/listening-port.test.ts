@@ -115,11 +115,14 @@ test('a batch takes at most what is asked for, and the rest stays in the kernel'
   const { port: number } = port.address as { port: number }
   const clients = await Promise.all(Array.from({ length: 100 }, () => connect({ port: number })))
   const counts: number[] = []
-  for (let count = port.accept(7); count > 0; count = port.accept(1000)) {
-    counts.push(count)
+  await until('all have come', () => {
+    const count = port.accept(counts.length === 0 ? 7 : 1000)
+    if (count > 0) counts.push(count)
     for (let i = 0; i < count; i++) close(port.batch.descriptor(i))
-  }
-  assert.deepEqual(counts, [7, 64, 29])
+    return counts.reduce((sum, one) => sum + one, 0) === 100
+  })
+  const [first, ...others] = counts as [number]
+  assert.ok(first <= 7 && others.length >= 2 && others.every((count) => count <= 64), `${counts}`)
   for (const client of clients) client.destroy()
 })
 

@@ -16,7 +16,7 @@ import { until } from '../support/wait.js'
 import { type StandIn, waysBetween } from '../support/ways.js'
 import { elsewhere, pair, server, turns } from '../support/websockets.js'
 
-const DRAIN = { successor: true, milliseconds: 5_000 }
+const DRAIN = { successor: true, milliseconds: 60_000 }
 
 /** A server that counts the messages of each client, here and where its WebSockets move to. */
 function counting(ways: StandIn, of: WebSocketServer, name: string, as?: string) {
