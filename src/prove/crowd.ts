@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { AwakeClock } from '../awake.js'
 import type { Answer } from './answer.js'
 import { Connection, type Request, type Where } from './connection.js'
 import type { Ledger } from './ledger.js'
@@ -37,6 +38,7 @@ const SLOW_MOST = 400
 export class Crowd {
   readonly #connections = new Set<Connection>()
   readonly #longLived = new Set<LongLived>()
+  readonly #awake = new AwakeClock(4 * LOOK)
   #on = true
   #numbers = 0
   readonly #done: Promise<unknown>
@@ -46,10 +48,7 @@ export class Crowd {
     private readonly options: CrowdOptions,
     private readonly ledger: Ledger,
   ) {
-    this.#look = setInterval(() => {
-      for (const one of this.#connections) one.giveUp(options.timeout)
-      for (const one of this.#longLived) one.giveUp(options.timeout)
-    }, LOOK)
+    this.#look = setInterval(() => setImmediate(() => this.#giveUp()), LOOK)
     this.#done = Promise.all(Array.from({ length: options.clients }, (_, index) => this.#client(index)))
   }
 
@@ -59,6 +58,13 @@ export class Crowd {
     await this.#done
     clearInterval(this.#look)
     for (const one of this.#connections) one.close()
+  }
+
+  /** Gives up who waits for too long; not where this process stood still itself, and answers may wait for it. */
+  #giveUp(): void {
+    if (!this.#awake.look()) return
+    for (const one of this.#connections) one.giveUp(this.options.timeout)
+    for (const one of this.#longLived) one.giveUp(this.options.timeout)
   }
 
   async #client(index: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { SELF_STATUS_DELAY } from '../limits.js'
 import type { Loss, Outcome } from './outcome.js'
 
 /** Something that was done to the servers. Times are milliseconds of `now`. */
@@ -32,7 +33,7 @@ export interface Verdict {
 /** What the death of a worker may do to a request. It can neither refuse, nor keep waiting, nor answer twice or wrongly. */
 const BY_DEATH: readonly Outcome[] = ['reset', 'race', 'cut']
 /** Milliseconds before a kill from which on connections may have been claimed without `open` counting them. */
-const UNCOUNTED = 100
+const UNCOUNTED = 100 + SELF_STATUS_DELAY
 
 /**
  * Says of each loss whether the guarantees exclude it: they do, unless it was on a connection that a killed worker had

@@ -12,6 +12,7 @@ const ROOMS = [
   'guarded.ts',
   'diagnostics.ts',
   'own-files.ts',
+  'awake.ts',
   'syscalls',
   'runtime',
   'sendmsg',

@@ -10,6 +10,7 @@ import { hasIpv6 } from '../support/control.js'
 import { assertSockets, noLeak, socketCount } from '../support/descriptors.js'
 import { isStopped, type Keeper, keeper, type Took } from '../support/keepers.js'
 import { soon } from '../support/peers.js'
+import { standStill } from '../support/standing-still.js'
 import { until } from '../support/wait.js'
 
 const WAYS: Over[] = ['IPv4', 'UNIX', hasIpv6 ? 'IPv6' : 'UNIX']
@@ -84,12 +85,12 @@ test('who stood still itself hears the answers to its withdrawals before it give
   const all = await live(t, 3)
   await stop(peer)
   const sends = all.map((one) => send(peer, one, 100))
-  const standStill = (): void => {
+  const wakeItAndStandStill = (): void => {
     process.kill(peer.pid, 'SIGCONT')
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WITHDRAWAL_ANSWER_MAX + 500)
+    standStill(WITHDRAWAL_ANSWER_MAX + 500)
   }
   // When all are withdrawn, and none is answered; the next that this process does is to look at its timers.
-  setTimeout(() => setImmediate(standStill), 300)
+  setTimeout(() => setImmediate(wakeItAndStandStill), 300)
   await soon(Promise.all(sends))
   assert.deepEqual(
     all.map(({ outcome }) => outcome),

@@ -93,11 +93,19 @@ for (const kind of fillable) {
   test(`a full socket takes nothing until the peer has read, and everything taken arrives: ${kind.name}`, async (t) => {
     noLeak(t)
     const ends = await kind.pair(t)
-    const sent = fill(ends, 1000)
-    for (const flags of [0, api.MSG_DONTWAIT]) assert.equal(send(ends, bytes('x'), flags), null)
     const { to: address } = ends
     const message = address === undefined ? { data: bytes('x') } : { data: bytes('x'), address }
-    assert.equal(api.sendmmsg(ends.left, [message, message]), null)
+    const takenByAll = (): number[] => [
+      send(ends, bytes('x')) ?? 0,
+      send(ends, bytes('x'), api.MSG_DONTWAIT) ?? 0,
+      ...(api.sendmmsg(ends.left, [message, message]) ?? []),
+    ]
+    let sent = fill(ends, 1000)
+    // What TCP had taken may go on to the peer's buffer meanwhile, and leave room: until that is full too.
+    for (let taken = takenByAll(); taken.some((count) => count > 0); taken = takenByAll()) {
+      assert.notEqual(kind.family, 'UNIX')
+      sent += taken.reduce((sum, count) => sum + count) + fill(ends, 1000)
+    }
     let got = 0
     while (got < sent) got += (await receive(ends.right)).data.length
     assert.equal(got, sent)

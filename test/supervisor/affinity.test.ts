@@ -33,11 +33,12 @@ test('`spread` gives each worker the next processor, round about, and its succes
   const expected = [...allowed, allowed[0] as number].map((one) => [one])
   assert.deepEqual(places(), expected)
   assert.deepEqual(allowedProcessors(), allowed, 'the master runs where it did')
-  process.kill(app.pids()[0] as number, 'SIGKILL')
-  await until(
-    'another is there',
-    () => app.supervisor.status().workers.filter((one) => one.ready).length === expected.length,
-  )
+  const [killed] = app.pids() as [number]
+  process.kill(killed, 'SIGKILL')
+  await until('another is there', () => {
+    const ready = app.supervisor.status().workers.filter((one) => one.ready)
+    return !app.pids().includes(killed) && ready.length === expected.length
+  })
   assert.deepEqual(places(), expected)
   await app.supervisor.reload()
   assert.deepEqual(places(), expected)

@@ -9,6 +9,7 @@ import { type DistributionMode, modeOf, settleDistribution } from '../../src/sup
 import { connect } from '../support/client.js'
 import { noLeak, socketCount } from '../support/descriptors.js'
 import { FakeTarget } from '../support/fake-target.js'
+import { queued } from '../support/kernel-table.js'
 import { fixture, scratch } from '../support/paths.js'
 import { until } from '../support/wait.js'
 
@@ -102,6 +103,7 @@ test('of a shared port the master accepts nothing, but for targets that cannot, 
   const { port: number } = shared.address as net.AddressInfo
   const client = await connect({ port: number })
   t.after(() => client.destroy())
+  await queued(number, 1)
   assert.equal(shared.accept(10), 0)
   other.takesPorts = false
   shared.attach(other, true)
@@ -112,6 +114,7 @@ test('of a shared port the master accepts nothing, but for targets that cannot, 
   let taken = -1
   const late = await connect({ port: number })
   t.after(() => late.destroy())
+  await queued(number, 1)
   shared.acceptLast(() => {
     taken = shared.accept(10)
   })

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
+import { errnoOf } from '../../src/errors.js'
 import { connectTo, withoutProbes } from '../../src/supervisor/generations/probe-connection.js'
 import type { ChannelTarget } from '../../src/supervisor/workers/channel-target.js'
 import { close, dup } from '../../src/syscalls/descriptor.js'
 import { type ArrivalNote, arrivalNote } from '../../src/transport/arrival-note.js'
 import type { Arrivals } from '../../src/transport/arrivals.js'
 import { noLeak, openDescriptors } from '../support/descriptors.js'
+import { fakeKernel } from '../support/fake-kernel.js'
 import { root } from '../support/paths.js'
 import { certificate, freePort, program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
@@ -56,6 +58,24 @@ test('a worker without room is not asked, and nothing is left open', async (t) =
   await assert.rejects(connectTo(target, 1, 'tcp'), /it takes no connection now/)
   assert.equal(rows.length, 0)
 })
+
+for (const [what, call, times] of [
+  ['no further socket', 'socket', 1],
+  ['no wait', 'readyArm', 1],
+] as const) {
+  test(`where the system allows ${what}, nothing is asked and nothing is left open`, async (t) => {
+    noLeak(t)
+    const { target, rows } = keeper(1)
+    // The listener's comes first, and its wait.
+    let left: number = times
+    fakeKernel(t, {
+      [call]: (real: (...args: never[]) => number, ...args: never[]) =>
+        left-- > 0 ? real(...args) : errnoOf('EMFILE'),
+    })
+    await assert.rejects(connectTo(target, 1, 'tcp'), { code: 'EMFILE' })
+    assert.equal(rows.length, 0)
+  })
+}
 
 test('a worker is asked by TLS where the URL says so, at the port that it names', async (t) => {
   noLeak(t)

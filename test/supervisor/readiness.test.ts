@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { pathToFileURL } from 'node:url'
 import type { HandoverError, ReadinessOptions } from '../../src/index.js'
+import { command as runCommand } from '../support/command.js'
 import { noLeak } from '../support/descriptors.js'
 import { APP, answer, both, load, states, steps, workers } from '../support/generations.js'
-import { fixture, scratch } from '../support/paths.js'
+import { fixture, root, scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
@@ -107,13 +109,35 @@ test('a command says when a generation is ready: it runs until its exit code is 
   )
 })
 
+test('a command that cannot be started for want of descriptors says so, and the supervisor lives', async (t) => {
+  const module = pathToFileURL(join(root, 'dist/src/supervisor/generations/command-probe.js')).href
+  const source = `import { closeSync, openSync } from 'node:fs'
+import { askCommand } from ${JSON.stringify(module)}
+const setting = { generation: 2, env: process.env, cwd: '/', slots: () => [] }
+const ask = () => askCommand(['/bin/true'], setting, new AbortController().signal)
+await ask()
+const all = []
+try {
+  for (;;) all.push(openSync('/dev/null'))
+} catch {}
+const said = await ask().catch(({ message }) => message)
+all.forEach((one) => closeSync(one))
+console.log(said)
+await ask()`
+  const run = runCommand(t, 'prlimit', ['--nofile=100', process.execPath, program(t, source)])
+  assert.equal(await run.ended, 0, run.stderr())
+  assert.match(run.stdout(), /^the command \/bin\/true cannot be run: .*EMFILE/)
+})
+
 test('a command that hangs is ended with the reload', async (t) => {
   noLeak(t)
   const pid = join(scratch(t), 'pid')
   const app = await supervise(t, { script: program(t, APP) })
   const command = ['/bin/sh', '-c', `echo $$ > ${pid}; exec sleep 1000`]
   await assert.rejects(app.supervisor.reload({ readiness: { command }, milliseconds: app.enough }))
-  await until('it is gone', () => !existsSync(`/proc/${readFileSync(pid, 'utf8').trim()}`))
+  // It may be killed before it has said who it is.
+  const said = existsSync(pid) ? readFileSync(pid, 'utf8').trim() : ''
+  await until('it is gone', () => said === '' || !existsSync(`/proc/${said}`))
 })
 
 for (const { threads, kind } of both) {

@@ -11,6 +11,7 @@ import { APP, answer, both, load, states, steps, workers } from '../support/gene
 import { keepAlive } from '../support/keep-alive.js'
 import { scratch } from '../support/paths.js'
 import { program } from '../support/programs.js'
+import { standStill } from '../support/standing-still.js'
 import { supervise } from '../support/supervised.js'
 import { until } from '../support/wait.js'
 
@@ -73,13 +74,13 @@ test('within the health window the old workers serve the connections they have, 
   const client = await keepAlive(t, app.port)
   assert.equal(await client.ask(), '1 1')
   const told = steps(app)
-  const reloaded = app.supervisor.reload({ healthWindow: 3_000 })
+  const reloaded = app.supervisor.reload({ healthWindow: 3_000 + app.enough })
   await once(app.supervisor, 'switched')
   for (let i = 0; i < 6; i++) assert.equal(await answer(app), '2 1')
   assert.equal(await client.ask(), '1 1')
   const [standby] = app.supervisor.status().generations
   assert.equal(standby?.state, 'standby')
-  assert.equal((standby?.deadline ?? 0) - (standby?.since ?? 0), 3_000)
+  assert.equal((standby?.deadline ?? 0) - (standby?.since ?? 0), 3_000 + app.enough)
   await reloaded
   assert.equal(await client.ask(), '2 1') // it moved when the old worker drained
   assert.deepEqual(told, ['reloading 2', 'switched 2', 'healthy 2', 'reloaded 2'])
@@ -137,12 +138,12 @@ test('a supervisor that stood still itself holds nobody for hanging: what was sa
   noLeak(t)
   let stands = false
   const policy = (): string => {
-    if (stands) setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STALL_AFTER + 500))
+    if (stands) setImmediate(() => standStill(STALL_AFTER + 500))
     stands = false
     return '1'
   }
   const app = await supervise(t, { script: program(t, APP), policy })
-  const reloaded = app.supervisor.reload({ healthWindow: 3 * STALL_AFTER })
+  const reloaded = app.supervisor.reload({ healthWindow: 3 * STALL_AFTER + app.enough })
   await once(app.supervisor, 'switched')
   stands = true
   assert.equal(await answer(app), '2 1')

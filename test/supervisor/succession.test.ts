@@ -168,13 +168,13 @@ test('no descriptor is left over, neither in a successor nor in workers', async 
 })
 
 test('a worker that does not answer is named, and the master goes on', async (t) => {
-  const app = await succession(t, program(t, APP))
+  const app = await succession(t, program(t, APP), { REST: '2000' })
   const [stopped] = app.pids as [number]
   process.kill(stopped, 'SIGSTOP')
   const sockets = await Promise.all(Array.from({ length: 4 }, () => connect({ port: app.port })))
   t.after(() => sockets.forEach((socket) => void socket.destroy()))
   await until('it owes claims', async () =>
-    (await app.status()).workers.some(({ pid, open }) => pid === stopped && open === 0),
+    (await app.status()).workers.some(({ pid, unclaimed }) => pid === stopped && unclaimed > 0),
   )
   process.kill(app.master(), 'SIGUSR2')
   assert.match(

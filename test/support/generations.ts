@@ -13,7 +13,7 @@ import type { Supervised } from './supervised.js'
 export const APP = `import { createServer } from 'node:http'
 const { HANDOVER_GENERATION, HANDOVER_WORKER, WORD = '', READY_AFTER = '0', PORT = '0' } = process.env
 let asked = 0
-const server = createServer((request, response) => {
+const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
   if (request.url === '/crash') process.exit(7)
   if (request.url === '/hang') return response.write('part')
   if (request.url === '/ready') {

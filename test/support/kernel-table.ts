@@ -20,3 +20,10 @@ export function arrived(port: number, count: number): Promise<void> {
     return connectionsAt(port).filter(({ state }) => state === ESTABLISHED).length >= count
   })
 }
+
+/** Waits until so many established connections are queued for whoever accepts at a port. */
+export function queued(port: number, count: number): Promise<void> {
+  return until(`${count} connections are queued at the port`, () => {
+    return connectionsAt(port).filter(({ state, inode }) => state === ESTABLISHED && inode === '0').length >= count
+  })
+}

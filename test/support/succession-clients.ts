@@ -9,7 +9,7 @@ import { until } from './wait.js'
 
 /** Answers with its pid; /lines writes to its standard output; /crash ends it. */
 export const APP = `import { createServer } from 'node:http'
-createServer((request, response) => {
+createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
   if (request.url === '/crash') process.exit(7)
   if (request.url === '/half') process.stdout.write('half ')
   if (request.url === '/rest') process.stdout.write('and rest\\n')

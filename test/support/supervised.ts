@@ -54,7 +54,7 @@ export async function supervise(
       error.message += `\n${lines.join('\n')}`
       throw error
     })
-  const enough = Math.max(2_000, Math.ceil(8 * (performance.now() - began)))
+  const enough = Math.max(6_000, Math.ceil(8 * (performance.now() - began)))
   const { ports } = supervisor.status()
   const tcp = ports.find((port): port is SocketAddress => typeof port !== 'string')
   const unix = ports.find((port): port is string => typeof port === 'string')

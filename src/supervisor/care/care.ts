@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { AwakeClock } from '../../awake.js'
 import { guarded } from '../../guarded.js'
 import {
   HUNG_GRACE,
@@ -42,8 +42,7 @@ export class WorkerCare {
   readonly #options: SettledCare
   readonly #owner: CareOwner
   #timer: NodeJS.Timeout | null = null
-  #clock = 0
-  #ticked = 0
+  readonly #clock: AwakeClock
   /** A worker is being replaced for a limit. */
   #replacing = false
   #rest = LIMIT_REST_FIRST
@@ -52,12 +51,13 @@ export class WorkerCare {
   constructor(options: SettledCare, owner: CareOwner) {
     this.#options = options
     this.#owner = owner
+    this.#clock = new AwakeClock(2 * options.heartbeat)
   }
 
   start(): void {
     const { heartbeat } = this.#options
     if (heartbeat === 0) return
-    this.#ticked = performance.now()
+    this.#clock.skip()
     this.#timer = setInterval(() => this.#tick(), heartbeat).unref()
   }
 
@@ -78,7 +78,7 @@ export class WorkerCare {
     const beat = asBeat(word)
     const { pulse } = slot
     if (beat === null || pulse === null) return true
-    pulse.heard(beat, this.#clock)
+    pulse.heard(beat, this.#clock.time)
     pulse.late = beat.lag > this.#options.maxLag ? pulse.late + 1 : 0
     if (pulse.hung) this.#recovered(slot, pulse)
     if (beat.memory > this.#options.maxMemory) this.#over(slot, 'memory', beat.memory, this.#options.maxMemory)
@@ -87,10 +87,8 @@ export class WorkerCare {
   }
 
   #tick(): void {
-    const now = performance.now()
-    if (this.#owner.gate.isClosed) this.#ticked = now
-    this.#clock += Math.min(now - this.#ticked, 2 * this.#options.heartbeat)
-    this.#ticked = now
+    if (this.#owner.gate.isClosed) this.#clock.skip()
+    else this.#clock.look()
     setImmediate(() => this.#look()) // what workers have said by now is heard before that
   }
 
@@ -102,9 +100,9 @@ export class WorkerCare {
       const starts = slot.state === 'starting'
       if (starts ? !this.#owner.serves(slot) : slot.state !== 'ready' && slot.state !== 'draining') continue
       // One that has served since and never said a word is as silent as one that stopped.
-      if (slot.target?.beats) pulse.awaitedAt ??= this.#clock
+      if (slot.target?.beats) pulse.awaitedAt ??= this.#clock.time
       const last = pulse.heardAt ?? pulse.awaitedAt
-      const silent = last === null ? 0 : this.#clock - last
+      const silent = last === null ? 0 : this.#clock.time - last
       const { hungAfter } = this.#options
       if (silent <= (starts ? Math.max(hungAfter, SUCCESSOR_READY) : hungAfter)) continue
       pulse.hung = true

@@ -17,14 +17,17 @@ export class StallWatch {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#look(), STALL_AFTER).unref()
+    this.#timer = setInterval(() => setImmediate(() => this.#look()), STALL_AFTER).unref()
   }
 
   stop(): void {
     if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
   }
 
+  /** Claims that are here have been heard. */
   #look(): void {
+    if (this.#timer === null) return
     const there = new Set<string>()
     for (const { worker, generation, pid, since, stalled, unclaimed } of this.#workers()) {
       const which = [generation, worker, pid, since].join('.')

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { scheduledAsUsual } from '../../syscalls/schedule.js'
 import type { Slot } from '../workers/slot.js'
 
@@ -32,27 +33,29 @@ export function askCommand(command: readonly string[], setting: CommandSetting, 
     const child = scheduledAsUsual(() =>
       spawn(program, args, { cwd, env: { ...env, ...own }, stdio: ['ignore', 'pipe', 'pipe'] }),
     )
+    const forget = (): void => signal.removeEventListener('abort', stop)
+    // Before anything else: what cannot be started has no output either.
+    child.once('error', (error) => {
+      forget()
+      failed(`cannot be run: ${error.message}`)
+    })
     let last = ''
     const hear = (chunk: Buffer): void => {
       last = (last + chunk).trimEnd().split('\n').at(-1)?.slice(-LINE_LENGTH) ?? ''
     }
-    child.stdout.on('data', hear)
-    child.stderr.on('data', hear)
+    // Undefined where there was no descriptor left for them.
+    const outputs = [child.stdout, child.stderr] as (Readable | undefined)[]
+    for (const output of outputs) output?.on('data', hear)
     const stop = (): void => {
       child.kill('SIGKILL')
     }
     signal.addEventListener('abort', stop)
     if (signal.aborted) stop()
-    child.once('error', (error) => {
-      signal.removeEventListener('abort', stop)
-      failed(`cannot be run: ${error.message}`)
-    })
     child.once('exit', (code, killedBy) => {
-      signal.removeEventListener('abort', stop)
+      forget()
       // What it started may hold its output open: what it wrote itself is here in the next turn.
       setImmediate(() => {
-        child.stdout.destroy()
-        child.stderr.destroy()
+        for (const output of outputs) output?.destroy()
         if (code === 0) return resolve()
         const how = signal.aborted ? 'does not end' : `ended with ${killedBy ?? `exit code ${code}`}`
         failed(last === '' ? how : `${how}: ${last}`)

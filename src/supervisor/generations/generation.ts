@@ -86,9 +86,10 @@ export class Generation {
 
   /** @param milliseconds  until this state ends at the latest */
   enter(state: GenerationState, milliseconds?: number): void {
-    if (state !== this.#state) this.#since = Date.now()
+    const now = Date.now()
+    if (state !== this.#state) this.#since = now
     this.#state = state
-    this.#deadline = milliseconds === undefined ? null : Date.now() + milliseconds
+    this.#deadline = milliseconds === undefined ? null : now + milliseconds
   }
 
   /** Lets all workers finish what they have; settles when they are gone. @see Slot.stop */

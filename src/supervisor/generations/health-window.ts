@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks'
+import { AwakeClock } from '../../awake.js'
 import type { SyscallError } from '../../errors.js'
 import { HANG_INTERVAL } from '../../limits.js'
 import type { Slot, WorkerStatus } from '../workers/slot.js'
@@ -38,7 +38,7 @@ export class HealthWindow implements Watch {
   readonly #outcomes: Outcomes
   readonly #questions: Questions
   readonly #timers: NodeJS.Timeout[]
-  #looked = performance.now()
+  readonly #awake = new AwakeClock(2 * HANG_INTERVAL)
   #done = false
   #resolve!: () => void
   #reject!: (error: Error) => void
@@ -53,7 +53,7 @@ export class HealthWindow implements Watch {
     })
     this.settled.catch(() => {}) // whoever waits for it hears of it
     this.#timers = [
-      setTimeout(() => this.#over(), milliseconds),
+      setTimeout(() => setImmediate(() => this.#over()), milliseconds),
       setInterval(() => setImmediate(() => this.#lookForHanging()), HANG_INTERVAL),
     ]
     this.#questions = questionsFor(stage, readiness, generation, slots)
@@ -77,11 +77,7 @@ export class HealthWindow implements Watch {
   }
 
   #lookForHanging(): void {
-    if (this.#done) return
-    const now = performance.now()
-    const wasAway = now - this.#looked > 2 * HANG_INTERVAL
-    this.#looked = now
-    if (wasAway) return // the next look is soon
+    if (this.#done || !this.#awake.look()) return // the next look is soon
     const hanging = this.#newcomers.slots().find((slot) => hangs(slot.status()))
     if (hanging !== undefined) this.#failed(`worker ${hanging.number} hangs`, [hanging])
   }

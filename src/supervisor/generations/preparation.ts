@@ -69,7 +69,7 @@ export class Preparation implements Watch {
       this.#reject = reject
     })
     this.settled.catch(() => {}) // whoever waits for it hears of it
-    this.#limit = setTimeout(() => this.#late(), milliseconds)
+    this.#limit = setTimeout(() => setImmediate(() => this.#late()), milliseconds) // what was said in time is heard first
   }
 
   /** Ports that those before serve, and none of these workers. */
@@ -83,7 +83,7 @@ export class Preparation implements Watch {
     if (this.#done) return
     const whole = this.#silent().length === 0
     if (whole && (this.#graceIsOver || this.missing.length === 0)) return this.#listening()
-    if (whole) this.#grace ??= setTimeout(() => this.#graceOver(), RELOAD_PORTS_GRACE)
+    if (whole) this.#grace ??= this.#startGrace()
     else this.#endGrace()
   }
 
@@ -143,6 +143,7 @@ export class Preparation implements Watch {
   }
 
   #late(): void {
+    if (this.#done) return
     const { slots, milliseconds } = this.#candidates
     const silent = this.#silent()
     const says = (slot: Slot): string =>
@@ -157,6 +158,14 @@ export class Preparation implements Watch {
     const because = refusal ?? end?.error
     const text = because === undefined ? what : `${what}: ${because.message}`
     return new Failure(`generation ${this.#candidates.generation.number}: ${text}`, slots, because)
+  }
+
+  #startGrace(): NodeJS.Timeout {
+    const over = (): void => {
+      if (this.#grace === grace) this.#graceOver()
+    }
+    const grace = setTimeout(() => setImmediate(over), RELOAD_PORTS_GRACE)
+    return grace
   }
 
   #endGrace(): void {

@@ -66,8 +66,10 @@ export function withoutProbes(given: GivenBack): GivenBack {
 /** Two ends of a TCP connection within this process: somebody else's that comes in between is turned away. */
 async function tcpPair(): Promise<[Descriptor, Descriptor]> {
   const listener = socket(AF_INET)
-  const near = socket(AF_INET)
+  let near: Descriptor | null = null
+  let far: Descriptor | null = null
   try {
+    near = socket(AF_INET)
     bind(listener, { address: '127.0.0.1', port: 0 })
     listen(listener)
     connect(near, getsockname(listener) as { address: string; port: number })
@@ -77,13 +79,15 @@ async function tcpPair(): Promise<[Descriptor, Descriptor]> {
       const accepted = accept(listener)
       if (accepted === null) continue
       if ((accepted.address as { port: number } | null)?.port === own) {
+        far = accepted.descriptor
         await writable(near)
-        return [near, accepted.descriptor]
+        return [near, far]
       }
       accepted.descriptor.close()
     }
   } catch (error) {
-    near.close()
+    near?.close()
+    far?.close()
     throw error
   } finally {
     listener.close()

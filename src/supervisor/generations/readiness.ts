@@ -63,7 +63,7 @@ export class Questions {
   async #ask(fullIsWell: boolean): Promise<string | null> {
     const { http, command, timeout } = this.#readiness
     const late = new AbortController()
-    const timer = setTimeout(() => late.abort(), timeout)
+    const timer = setTimeout(() => setImmediate(() => late.abort()), timeout) // an answer that is here is heard first
     const stop = (): void => late.abort()
     this.#over.signal.addEventListener('abort', stop)
     if (this.#over.signal.aborted) stop()

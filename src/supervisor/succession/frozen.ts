@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+import { AwakeClock } from '../../awake.js'
 import { HandoverError } from '../../errors.js'
 import { guarded } from '../../guarded.js'
 import { SUCCESSION_INTERVAL } from '../../limits.js'
@@ -28,19 +29,21 @@ export class Frozen {
    * @throws {HandoverError} ERR_HANDOVER_NOT_REPLACED: something did not come to rest in time; the signal's reason
    */
   async rest(milliseconds: number, signal: AbortSignal): Promise<void> {
-    const deadline = performance.now() + milliseconds
+    const awake = new AwakeClock(10 * SUCCESSION_INTERVAL)
     for (;;) {
       signal.throwIfAborted()
       for (const lane of this.#parts.dispatcher.lanes) if (!lane.frozen) lane.freeze(true)
       const restless = this.#restless()
       if (restless.length === 0) return this.#hold()
-      if (performance.now() > deadline) {
+      awake.look()
+      if (awake.time > milliseconds) {
         throw new HandoverError(
           'ERR_HANDOVER_NOT_REPLACED',
           `not at rest within ${milliseconds} ms: ${restless.join('; ')}`,
         )
       }
       await delay(SUCCESSION_INTERVAL)
+      await turn() // what workers said is heard first
     }
   }
 
