@@ -33,9 +33,12 @@ type CrashLoop = SupervisorEvents['crashLoop'][0]
 
 test('a place whose workers die before they listen is given up, the others serve on, and a reload fills it again', async (t) => {
   noLeak(t)
-  const env = { ...process.env, BROKEN: '1.2' }
-  const app = await supervise(t, { script: program(t, APP), workers: 2, env, crashLoop: { deaths: 4 } }, 1)
-  const [event] = (await once(app.supervisor, 'crashLoop')) as [CrashLoop]
+  const script = program(t, APP)
+  const app = await supervise(t, { script, workers: 2, crashLoop: { deaths: 4 } })
+  writeFileSync(script, APP.replace("BROKEN = ''", "BROKEN = '1.2'"))
+  const given = once(app.supervisor, 'crashLoop')
+  process.kill(app.pids()[1] as number, 'SIGKILL')
+  const [event] = (await given) as [CrashLoop]
   const { lastOutput = '', ...rest } = event
   assert.deepEqual(rest, { worker: 2, generation: 1, deaths: 4, within: 30_000 })
   assert.match(lastOutput, /^broken on purpose/)
