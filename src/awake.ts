@@ -2,8 +2,7 @@ import { performance } from 'node:perf_hooks'
 
 /**
  * A clock that counts only time in which this process's own event loop ran, so that nobody else is judged by the time in
- * which this process, or the whole machine, stood still. What came meanwhile has to be heard before others are judged, too:
- * timers run before sockets are read, `setImmediate` behind them.
+ * which this process, or the whole machine, stood still.
  */
 export class AwakeClock {
   readonly #most: number
@@ -32,5 +31,22 @@ export class AwakeClock {
   /** Leaves out what has passed since the last look. */
   skip(): void {
     this.#looked = performance.now()
+  }
+}
+
+/**
+ * Calls behind a time and behind what came in it: after a process stood still, Node runs timers that are over before it
+ * reads sockets, so that a mere timer takes who spoke in time for late.
+ * @param milliseconds  until then
+ * @returns cancels it, at any moment before it is called
+ */
+export function whenHeard(milliseconds: number, call: () => void): () => void {
+  let next: NodeJS.Immediate | null = null
+  const timer = setTimeout(() => {
+    next = setImmediate(call)
+  }, milliseconds)
+  return () => {
+    clearTimeout(timer)
+    if (next !== null) clearImmediate(next)
   }
 }

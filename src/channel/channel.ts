@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { checkOptions } from '../arguments.js'
+import { whenHeard } from '../awake.js'
 import type { HandoverError } from '../errors.js'
 import { guarded } from '../guarded.js'
 import { reasonOf } from '../sendmsg/abort.js'
@@ -200,12 +201,13 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   #attach(end: End): void {
     this.#own = identityStart(end)
     this.#end = end
-    const silent = end.patience === undefined ? null : setTimeout(() => this.#tooSilent(end), end.patience)
+    const { patience } = end
+    const speaks = patience === undefined ? null : whenHeard(patience, () => link.close(saidNothing(patience)))
     const link = new Link(
       end.descriptor,
       {
         opened: (hello, sender) => {
-          if (silent !== null) clearTimeout(silent)
+          speaks?.()
           this.#greeted(link, hello, sender ?? end.credentials)
         },
         offered: (offer, descriptors) => this.#received.offered(offer, descriptors),
@@ -216,7 +218,7 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
           this.#sent.pump()
         },
         closed: (error) => {
-          if (silent !== null) clearTimeout(silent)
+          speaks?.()
           this.#detached(error)
         },
       },
@@ -248,10 +250,6 @@ export class Channel extends EventEmitter<ChannelEvents> implements AsyncIterabl
   #refused(error: HandoverError): void {
     if (this.listenerCount('refused') > 0) this.#tell('refused', error)
     else if (error.code !== 'ERR_HANDOVER_REFUSED') warnRefused(error, this.#peer)
-  }
-
-  #tooSilent({ patience }: End): void {
-    this.#link?.close(saidNothing(patience))
   }
 
   /** The link is gone. What it had settles; what waits here waits for the next one, if there is to be one. */

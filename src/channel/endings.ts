@@ -17,7 +17,7 @@ export function closedBeforeHello(): HandoverError {
   return new HandoverError('ERR_HANDOVER_NO_HELLO', 'the other side closed the connection before it said hello')
 }
 
-export function saidNothing(milliseconds: number | undefined): HandoverError {
+export function saidNothing(milliseconds: number): HandoverError {
   return new HandoverError('ERR_HANDOVER_NO_HELLO', `the peer said nothing within ${milliseconds} ms`)
 }
 

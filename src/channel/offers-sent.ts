@@ -1,4 +1,5 @@
-import { HandoverError, type HandoverErrorCode } from '../errors.js'
+import { whenHeard } from '../awake.js'
+import { HandoverError } from '../errors.js'
 import { OFFERS_WAITING_MAX, WITHDRAWAL_ANSWER_MAX } from '../limits.js'
 import { closeMany, dup } from '../syscalls/descriptor.js'
 import * as closedWithThread from '../syscalls/thread-end.js'
@@ -23,7 +24,7 @@ interface Offer {
   held: boolean
   /** Why it is not wanted any more. */
   withdrawn: unknown
-  grace: NodeJS.Timeout | null
+  endGrace: (() => void) | null
   /** The kernel has its descriptors. */
   sent: boolean
   /** Its things are on their way out of use: it is told of its end once they are as before. */
@@ -102,7 +103,7 @@ export class OffersSent {
       descriptors: new Int32Array(0),
       held: false,
       withdrawn: undefined,
-      grace: null,
+      endGrace: null,
       sent: false,
       releasing: false,
     }
@@ -237,13 +238,7 @@ export class OffersSent {
     if (!offer?.sent) throw badFrame(`an answer to offer ${number}, which is not open`)
     if (outcome === Outcome.claimed) this.#end(offer, null)
     else if (offer.withdrawn !== undefined) this.#end(offer, offer.withdrawn)
-    else if (outcome === Outcome.refused)
-      this.#end(offer, unclaimed('ERR_HANDOVER_REFUSED', `the peer refused: ${reason}`))
-    else
-      this.#end(
-        offer,
-        unclaimed('ERR_HANDOVER_RETURNED', `the peer gave it back: ${reason || 'it closed the channel'}`),
-      )
+    else this.#end(offer, notClaimed(outcome, reason))
     this.pump()
   }
 
@@ -251,7 +246,7 @@ export class OffersSent {
     if (offer.state === 'waiting') return this.#end(offer, reason)
     if (offer.state === 'ended' || offer.withdrawn !== undefined) return
     offer.withdrawn = reason
-    offer.grace = setTimeout(() => setImmediate(() => this.#isEnded(offer) || this.#cut()), WITHDRAWAL_ANSWER_MAX)
+    offer.endGrace = whenHeard(WITHDRAWAL_ANSWER_MAX, () => this.#cut())
     this.#link?.tell(encodeWithdrawal(offer.number))
   }
 
@@ -284,7 +279,7 @@ export class OffersSent {
       const index = this.#waiting.indexOf(offer)
       if (index >= 0) this.#waiting.splice(index, 1)
     }
-    if (offer.grace !== null) clearTimeout(offer.grace)
+    offer.endGrace?.()
     this.#drop(offer)
     offer.packed?.settle(gone)
     if (offer.releasing) offer.withdrawn = error
@@ -294,6 +289,8 @@ export class OffersSent {
   }
 }
 
-function unclaimed(code: HandoverErrorCode, message: string): HandoverError {
-  return new HandoverError(code, message)
+function notClaimed(outcome: Outcome, reason: string): HandoverError {
+  if (outcome === Outcome.refused) return new HandoverError('ERR_HANDOVER_REFUSED', `the peer refused: ${reason}`)
+  const why = reason || 'it closed the channel'
+  return new HandoverError('ERR_HANDOVER_RETURNED', `the peer gave it back: ${why}`)
 }

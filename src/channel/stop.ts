@@ -1,4 +1,5 @@
 import { shown, wholeMilliseconds } from '../arguments.js'
+import { whenHeard } from '../awake.js'
 import { HandoverError } from '../errors.js'
 import { onAbort, reasonOf } from '../sendmsg/abort.js'
 
@@ -30,9 +31,9 @@ export function onStop(
   }
   const unlisten = signal === undefined ? null : onAbort(signal, stopped)
   const over = (): void => stopped(new HandoverError('ERR_HANDOVER_TIMED_OUT', `${late()}: not within ${timeout} ms`))
-  const timer = timeout === undefined ? null : setTimeout(over, timeout)
+  const endTimeout = timeout === undefined ? null : whenHeard(timeout, over)
   return () => {
     unlisten?.()
-    if (timer !== null) clearTimeout(timer)
+    endTimeout?.()
   }
 }

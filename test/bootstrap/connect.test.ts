@@ -12,6 +12,7 @@ import { ownHello } from '../../src/wire/hello.js'
 import { noLeak } from '../support/descriptors.js'
 import { scratch } from '../support/paths.js'
 import { error, peer, soon } from '../support/peers.js'
+import { standStill } from '../support/standing-still.js'
 
 /** A server of the path that does what is asked with each connection; `count` of them came. */
 async function serving(
@@ -107,6 +108,19 @@ test('the time limit holds for a socket that was connected by other means', asyn
   const [ours, theirs] = api.socketpair()
   t.after(() => theirs.close())
   await assert.rejects(soon(connect(ours, { timeout: 50 })), error('ERR_HANDOVER_TIMED_OUT'))
+})
+
+test('who said hello in time is heard, though this process stood still', async (t) => {
+  noLeak(t)
+  const [ours, theirs] = api.socketpair()
+  t.after(() => theirs.close())
+  const coming = connect(ours, { timeout: 100 })
+  setImmediate(() => {
+    api.sendmsg(theirs, encodeFrame(FrameType.hello, Buffer.from(JSON.stringify(ownHello()))))
+    standStill(200)
+  })
+  const channel = await soon(coming)
+  channel.close()
 })
 
 test('the signal ends a socket that was connected by other means', async (t) => {

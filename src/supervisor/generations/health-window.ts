@@ -1,4 +1,4 @@
-import { AwakeClock } from '../../awake.js'
+import { AwakeClock, whenHeard } from '../../awake.js'
 import type { SyscallError } from '../../errors.js'
 import { HANG_INTERVAL } from '../../limits.js'
 import type { Slot, WorkerStatus } from '../workers/slot.js'
@@ -37,7 +37,8 @@ export class HealthWindow implements Watch {
   readonly #newcomers: Newcomers
   readonly #outcomes: Outcomes
   readonly #questions: Questions
-  readonly #timers: NodeJS.Timeout[]
+  readonly #endWindow: () => void
+  readonly #looks: NodeJS.Timeout
   readonly #awake = new AwakeClock(2 * HANG_INTERVAL)
   #done = false
   #resolve!: () => void
@@ -52,10 +53,8 @@ export class HealthWindow implements Watch {
       this.#reject = reject
     })
     this.settled.catch(() => {}) // whoever waits for it hears of it
-    this.#timers = [
-      setTimeout(() => setImmediate(() => this.#over()), milliseconds),
-      setInterval(() => setImmediate(() => this.#lookForHanging()), HANG_INTERVAL),
-    ]
+    this.#endWindow = whenHeard(milliseconds, () => this.#over())
+    this.#looks = setInterval(() => setImmediate(() => this.#lookForHanging()), HANG_INTERVAL)
     this.#questions = questionsFor(stage, readiness, generation, slots)
     if (this.#questions.any) void this.#questions.untilBad((why) => this.#failed(why, slots()))
   }
@@ -100,7 +99,8 @@ export class HealthWindow implements Watch {
   #finish(): boolean {
     if (this.#done) return false
     this.#done = true
-    for (const timer of this.#timers) clearTimeout(timer)
+    this.#endWindow()
+    clearInterval(this.#looks)
     this.#questions.stop()
     return true
   }

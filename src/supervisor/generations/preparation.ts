@@ -1,3 +1,4 @@
+import { whenHeard } from '../../awake.js'
 import type { SyscallError } from '../../errors.js'
 import { RELOAD_PORTS_GRACE } from '../../limits.js'
 import type { Slot } from '../workers/slot.js'
@@ -43,14 +44,14 @@ export class Preparation implements Watch {
   readonly #stage: Stage
   readonly #candidates: Candidates
   readonly #take: () => void
-  readonly #limit: NodeJS.Timeout
+  readonly #endLimit: () => void
   /** Null: nothing is asked. */
   readonly #questions: Questions | null
   #asking = false
   /** The answers are good. */
   #good = false
   /** Runs while every worker listens, but not on every port. */
-  #grace: NodeJS.Timeout | null = null
+  #endGrace: (() => void) | null = null
   #graceIsOver = false
   #done = false
   #resolve!: () => void
@@ -69,7 +70,7 @@ export class Preparation implements Watch {
       this.#reject = reject
     })
     this.settled.catch(() => {}) // whoever waits for it hears of it
-    this.#limit = setTimeout(() => setImmediate(() => this.#late()), milliseconds) // what was said in time is heard first
+    this.#endLimit = whenHeard(milliseconds, () => this.#late())
   }
 
   /** Ports that those before serve, and none of these workers. */
@@ -83,8 +84,8 @@ export class Preparation implements Watch {
     if (this.#done) return
     const whole = this.#silent().length === 0
     if (whole && (this.#graceIsOver || this.missing.length === 0)) return this.#listening()
-    if (whole) this.#grace ??= this.#startGrace()
-    else this.#endGrace()
+    if (whole) this.#endGrace ??= whenHeard(RELOAD_PORTS_GRACE, () => this.#graceOver())
+    else this.#noGrace()
   }
 
   ended(slot: Slot, end: WorkerEnd, refusal: SyscallError | undefined): void {
@@ -143,7 +144,6 @@ export class Preparation implements Watch {
   }
 
   #late(): void {
-    if (this.#done) return
     const { slots, milliseconds } = this.#candidates
     const silent = this.#silent()
     const says = (slot: Slot): string =>
@@ -160,25 +160,17 @@ export class Preparation implements Watch {
     return new Failure(`generation ${this.#candidates.generation.number}: ${text}`, slots, because)
   }
 
-  #startGrace(): NodeJS.Timeout {
-    const over = (): void => {
-      if (this.#grace === grace) this.#graceOver()
-    }
-    const grace = setTimeout(() => setImmediate(over), RELOAD_PORTS_GRACE)
-    return grace
-  }
-
-  #endGrace(): void {
-    if (this.#grace !== null) clearTimeout(this.#grace)
-    this.#grace = null
+  #noGrace(): void {
+    this.#endGrace?.()
+    this.#endGrace = null
   }
 
   /** @returns whether this is the first end */
   #finish(): boolean {
     if (this.#done) return false
     this.#done = true
-    clearTimeout(this.#limit)
-    this.#endGrace()
+    this.#endLimit()
+    this.#noGrace()
     this.#questions?.stop()
     return true
   }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { whenHeard } from '../../awake.js'
 import type { PortRegistry } from '../ports/port-registry.js'
 import { askCommand, type CommandSetting } from './command-probe.js'
 import type { SettledReadiness } from './generation-options.js'
@@ -63,7 +64,7 @@ export class Questions {
   async #ask(fullIsWell: boolean): Promise<string | null> {
     const { http, command, timeout } = this.#readiness
     const late = new AbortController()
-    const timer = setTimeout(() => setImmediate(() => late.abort()), timeout) // an answer that is here is heard first
+    const endTimeout = whenHeard(timeout, () => late.abort())
     const stop = (): void => late.abort()
     this.#over.signal.addEventListener('abort', stop)
     if (this.#over.signal.aborted) stop()
@@ -78,7 +79,7 @@ export class Questions {
       })
       return bad.length === 0 ? null : bad.join(', ')
     } finally {
-      clearTimeout(timer)
+      endTimeout()
       this.#over.signal.removeEventListener('abort', stop)
     }
   }
