@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { STOOD_STILL, STOOD_STILL_GRACE } from './limits.js'
 
 /**
  * A clock that counts only time in which this process's own event loop ran, so that nobody else is judged by the time in
@@ -36,15 +37,25 @@ export class AwakeClock {
 
 /**
  * Calls behind a time and behind what came in it: after a process stood still, Node runs timers that are over before it
- * reads sockets, so that a mere timer takes who spoke in time for late.
+ * reads sockets, so that a mere timer takes who spoke in time for late. Others may have stood still with it, as with their
+ * machine: they get as long again, within bounds.
  * @param milliseconds  until then
  * @returns cancels it, at any moment before it is called
  */
 export function whenHeard(milliseconds: number, call: () => void): () => void {
+  const due = performance.now() + milliseconds
   let next: NodeJS.Immediate | null = null
-  const timer = setTimeout(() => {
-    next = setImmediate(call)
-  }, milliseconds)
+  let timer: NodeJS.Timeout
+  const wait = (time: number, then: () => void): void => {
+    timer = setTimeout(() => {
+      next = setImmediate(then)
+    }, time)
+  }
+  wait(milliseconds, () => {
+    const late = performance.now() - due
+    if (late > STOOD_STILL) wait(Math.min(late, STOOD_STILL_GRACE), call)
+    else call()
+  })
   return () => {
     clearTimeout(timer)
     if (next !== null) clearImmediate(next)

@@ -439,3 +439,6 @@ export const AGENT_LAG = 100
 /** Milliseconds that a successor tries to bind the admin address of its predecessor, and between two tries. */
 export const ADMIN_BIND_WAIT = 5_000
 export const ADMIN_BIND_RETRY = 20
+/** Milliseconds that a timer may be late before this process is taken to have stood still; and that others then get at most. */
+export const STOOD_STILL = 200
+export const STOOD_STILL_GRACE = 1_000

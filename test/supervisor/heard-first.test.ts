@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
-import { RELOAD_PORTS_GRACE, STALL_AFTER } from '../../src/limits.js'
+import { KILL_AFTER, RELOAD_PORTS_GRACE, STALL_AFTER } from '../../src/limits.js'
 import { StallWatch } from '../../src/supervisor/care/stalls.js'
 import type { Generation } from '../../src/supervisor/generations/generation.js'
 import { settleReadiness } from '../../src/supervisor/generations/generation-options.js'
@@ -12,6 +12,8 @@ import type { Stage } from '../../src/supervisor/generations/stage.js'
 import { Frozen } from '../../src/supervisor/succession/frozen.js'
 import type { Parts } from '../../src/supervisor/succession/parts.js'
 import type { Slot, WorkerStatus } from '../../src/supervisor/workers/slot.js'
+import { Tenant } from '../../src/supervisor/workers/tenant.js'
+import type { WorkerEnd } from '../../src/supervisor/workers/worker.js'
 import { noLeak } from '../support/descriptors.js'
 import { answer, states } from '../support/generations.js'
 import { program } from '../support/programs.js'
@@ -129,4 +131,28 @@ test('a worker that came to rest in time lets its supervisor be replaced', async
   })
   await new Frozen(parts as unknown as Parts).rest(100, new AbortController().signal)
   assert.deepEqual(held, ['held'])
+})
+
+test('a worker that stood still with its supervisor as it ended is not killed for it', async (t) => {
+  noLeak(t)
+  let end = (_: WorkerEnd): void => {}
+  const killed: string[] = []
+  const worker = {
+    channel: {},
+    stdout: null,
+    stderr: null,
+    ended: new Promise<WorkerEnd>((resolve) => {
+      end = resolve
+    }),
+    kill: (signal: string) => void killed.push(signal),
+  }
+  const gate = { pass: (work: () => void) => work() }
+  const tenant = new Tenant(worker as never, {} as never, {} as never, gate as never, () => {})
+  tenant.endIn(0)
+  setImmediate(() => {
+    standStill(KILL_AFTER / 5 + 500)
+    setTimeout(() => end({ code: 0, signal: null }), 100) // as it goes on
+  })
+  await tenant.ended
+  assert.deepEqual(killed, [])
 })

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { whenHeard } from '../../awake.js'
 import { KILL_AFTER, TIME_MAX } from '../../limits.js'
 import type { RelayEnd } from '../relay/relay-end.js'
 import type { ChannelTarget } from './channel-target.js'
@@ -7,8 +8,8 @@ import type { HeldWorker, WorkerRecord } from './slot-record.js'
 import type { Worker, WorkerEnd } from './worker.js'
 import { type TellLine, WorkerOutputs } from './worker-output.js'
 
-const after = (milliseconds: number, work: () => void): NodeJS.Timeout =>
-  setTimeout(work, Math.min(milliseconds, TIME_MAX))
+const after = (milliseconds: number, work: () => void): (() => void) =>
+  whenHeard(Math.min(milliseconds, TIME_MAX), work)
 
 /** The worker in a place, with all that this process has of it. */
 export class Tenant {
@@ -19,7 +20,7 @@ export class Tenant {
   readonly #outputs: WorkerOutputs
   /** When it is ended if it has not ended by itself, as performance.now() tells. */
   #endsAt: number | null = null
-  readonly #killers: NodeJS.Timeout[] = []
+  readonly #endKillers: (() => void)[] = []
 
   constructor(worker: Worker, target: ChannelTarget, end: RelayEnd, gate: Gate, line: TellLine) {
     this.#worker = worker
@@ -48,11 +49,11 @@ export class Tenant {
   endIn(milliseconds: number, last = milliseconds): void {
     this.#endsAt = Math.min(this.#endsAt ?? Number.POSITIVE_INFINITY, performance.now() + last)
     const kill = (signal: 'SIGTERM' | 'SIGKILL'): void => this.#gate.pass(() => this.#worker.kill(signal))
-    this.#killers.push(
+    this.#endKillers.push(
       after(milliseconds + KILL_AFTER / 5, () => kill('SIGTERM')),
       after(last + KILL_AFTER, () => kill('SIGKILL')),
     )
-    this.#worker.ended.then(() => this.#killers.forEach(clearTimeout)) // it may have ended by now
+    this.#worker.ended.then(() => this.#endKillers.forEach((end) => void end())) // it may have ended by now
   }
 
   /** Settles when all that it wrote has been told. */
@@ -90,7 +91,7 @@ export class Tenant {
 
   /** Another supervisor goes on with it. */
   letGo(): void {
-    this.#killers.forEach(clearTimeout)
+    this.#endKillers.forEach((end) => void end())
     this.#worker.channel.letGo()
     this.#worker.letGo?.()
     this.#outputs.letGo()
